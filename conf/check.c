@@ -86,9 +86,8 @@ check_listener(struct check *ck, size_t i)
 
 		if (overlap(l, o))
 			report_error(ck->r, g, "address",
-			    "is also taken by "
-			    "the listener of %s, wanted another address or "
-			    "port",
+			    "is also taken by the listener of %s, wanted "
+			    "another address or port",
 			    where);
 		else if (strcmp(l->name, o->name) == 0)
 			report_error(ck->r, g, "name", "\"%s\" is also the "
@@ -99,8 +98,7 @@ check_listener(struct check *ck, size_t i)
 	for (size_t j = 0; j < l->nclients; j++)
 		if (l->clients[j].bits == 0)
 			report_warn(ck->r, place(g, "clients", j, l->nclients),
-			    NULL,
-			    "everyone may send through us: an open relay");
+			    NULL, "everyone may send through us: an open relay");
 }
 
 static void
@@ -190,8 +188,8 @@ check_patterns(struct check *ck)
 		}
 	if (ck->r->errors == 0 && hash_get(seen, "*", 1) == NULL)
 		report_warn(ck->r, group(ck->root, "connectors"), NULL,
-		    "no connector has \"*\", so mail for other domains is not "
-		    "taken");
+		    "no connector has \"*\", so mail for other domains is "
+		    "not taken");
 	hash_free(&seen);
 	free(patterns);
 }
@@ -236,8 +234,8 @@ check_sets(struct check *ck, struct conf_resolve *v, const config_setting_t *g)
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(v->resolvers[i], v->resolvers[j]) == 0)
 				report_error(ck->r, at, NULL,
-				    "\"%s\" is listed "
-				    "twice, wanted each set once",
+				    "\"%s\" is listed twice, wanted each "
+				    "set once",
 				    v->resolvers[i]);
 		if (v->lookup_deadline_ms < ck->c->sets[set].timeout_ms)
 			report_warn(ck->r, g, "lookup_deadline", "is below the "
@@ -266,6 +264,8 @@ static void
 check_smarthosts(struct check *ck, const struct conf_connector *k,
     const config_setting_t *g)
 {
+	bool hosts = k->resolve.hosts_file;
+
 	for (size_t i = 0; i < k->nsmarthosts; i++) {
 		const struct conf_smarthost *h = &k->smarthosts[i];
 		const config_setting_t *at = place(
@@ -274,19 +274,18 @@ check_smarthosts(struct check *ck, const struct conf_connector *k,
 		if (h->host != NULL && strchr(h->host, '.') == NULL &&
 		    !in_hosts(ck->c, h->host))
 			report_error(ck->r, at, NULL,
-			    "\"%s\" has no domain and "
-			    "is not in %s, wanted a full name or an address",
-			    h->text,
-			    k->resolve.hosts_file ? ck->c->hosts_file
-						  : "use (hosts_file = false)");
+			    "\"%s\" has no domain and %s%s, wanted a full name "
+			    "or an address", h->text,
+			    hosts ? "is not in " : "hosts_file is false",
+			    hosts ? ck->c->hosts_file : "");
 		if (h->host == NULL && conf_addr_any(&h->address))
 			report_error(ck->r, at, NULL, "\"%s\" is no host's "
 			    "address, wanted one to connect to", h->text);
 		for (size_t j = 0; j < i; j++)
 			if (str_eq_nocase(h->text, k->smarthosts[j].text))
 				report_error(ck->r, at, NULL,
-				    "\"%s\" is listed "
-				    "twice, wanted each host once",
+				    "\"%s\" is listed twice, wanted each "
+				    "host once",
 				    h->text);
 	}
 	if (k->nsmarthosts > 0 && k->nallow_addresses > 0)
@@ -300,7 +299,8 @@ check_retry(struct check *ck, const struct conf_retry *retry,
 {
 	char first[32], expire[32];
 	const struct { const char *key; int64_t ms; } rows[] = {
-		{ "schedule", retry->nschedule > 0 ? retry->schedule_ms[0] : 0 },
+		{ "schedule",
+		    retry->nschedule > 0 ? retry->schedule_ms[0] : 0 },
 		{ "dns", retry->ndns > 0 ? retry->dns_ms[0] : 0 },
 	};
 
@@ -308,17 +308,14 @@ check_retry(struct check *ck, const struct conf_retry *retry,
 		if (rows[i].ms >= retry->expire_ms)
 			report_error(ck->r, g,
 			    given(g, "expire") ? "expire" : rows[i].key,
-			    "mail expires after \"%s\", before "
-			    "its first retry after \"%s\" of %s, wanted a "
-			    "longer "
-			    "expire",
+			    "mail expires after \"%s\", before its first "
+			    "retry after \"%s\" of %s, wanted a longer expire",
 			    duration_text(retry->expire_ms, expire),
 			    duration_text(rows[i].ms, first), rows[i].key);
 	if (retry->notice_ms >= retry->expire_ms)
 		report_warn(ck->r, g, given(g, "notice") ? "notice" : "expire",
-		    "mail expires before a notice is sent; say notice = "
-		    "\"never\" "
-		    "when none is wanted");
+		    "mail expires before a notice is sent; say "
+		    "notice = \"never\" when none is wanted");
 }
 
 static void
@@ -352,10 +349,8 @@ check_globals(struct check *ck)
 
 	if (ck->r->errors == 0 && strchr(c->hostname, '.') == NULL)
 		report_warn(ck->r, ck->root, "hostname",
-		    "\"%s\" is not a full "
-		    "name, and servers may refuse it in EHLO; wanted one such "
-		    "as "
-		    "\"mail.example.com\"",
+		    "\"%s\" is not a full name, and servers may refuse it "
+		    "in EHLO; wanted one such as \"mail.example.com\"",
 		    c->hostname);
 	if (c->log.to == LOG_TO_FILE && c->log.file == NULL)
 		report_error(ck->r, group(ck->root, "log"), "file",

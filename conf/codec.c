@@ -20,8 +20,9 @@ const_field(const struct conf_key *k, const void *base)
 static size_t
 count_of(const struct conf_key *k, const void *base)
 {
-	return *(
-	    const size_t *)(const void *)((const char *)base + k->count_at);
+	const void *at = (const char *)base + k->count_at;
+
+	return *(const size_t *)at;
 }
 
 static void

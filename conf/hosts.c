@@ -46,8 +46,9 @@ smarthost_named(const struct conf *c, const char *name)
 	for (size_t i = 0; i < c->nconnectors; i++) {
 		const struct conf_connector *k = &c->connectors[i];
 
-		for (size_t j = 0; k->resolve.hosts_file && j < k->nsmarthosts;
-		     j++)
+		if (!k->resolve.hosts_file)
+			continue;
+		for (size_t j = 0; j < k->nsmarthosts; j++)
 			if (k->smarthosts[j].host != NULL &&
 			    strcmp(k->smarthosts[j].host, name) == 0)
 				return true;
@@ -85,7 +86,7 @@ hosts_load(struct conf *c)
 
 struct full_name {
 	const char	*name;
-	char *found; /* owned until hosts_full_name() returns it */
+	char		*found;		/* given by hosts_full_name() */
 };
 
 static void

@@ -1,7 +1,7 @@
 /*
  * load.c - a configuration file to struct conf: libconfig's tree, row by row.
- * Must never ask the network: names of this machine come from the kernel and the
- * hosts file.  Collects errors; never stops at the first.
+ * Must never ask the network: our own name comes from the kernel and the hosts
+ * file.  Collects errors; never stops at the first.
  * Read next: keys.c (the rows), syntax.c (when the tree is none), check.c.
  */
 #include "conf/load.h"
@@ -271,7 +271,7 @@ load_group(struct report *r, const config_setting_t *g,
 			    value_wanted(&s->keys[i], wanted));
 }
 
-/* The kernel's name; where that is short, the hosts file may know the full one. */
+/* The kernel's name; where it is short, the hosts file may know the full one. */
 static char *
 machine_name(const char *hosts)
 {

@@ -17,7 +17,7 @@
 
 #define DEPTH_MAX 32
 
-/* A bracket that is open; depth 0 is the top of the file, which is like a group. */
+/* A bracket that is open; at depth 0 the file is like a group. */
 struct frame {
 	char		open;		/* { ( [ */
 	unsigned	line;
@@ -32,7 +32,7 @@ struct scan {
 	bool		 after_value, after_comma;
 	bool		 after_number;	/* the value was a bare number */
 	unsigned	 value_line;	/* where the last value ended */
-	unsigned found; /* line of the first mistake; 0: none yet */
+	unsigned	 found;		/* line of the first mistake, or 0 */
 	char		 hint[256];
 };
 
@@ -156,7 +156,7 @@ is_word(const char *p, size_t n, const char *word)
 	return n == strlen(word) && strncasecmp(p, word, n) == 0;
 }
 
-/* Whole numbers, with L or not, hexadecimal, fractions: what libconfig takes. */
+/* Whole, with L or not, hexadecimal, fractions: what libconfig takes. */
 static bool
 is_number(const char *p, size_t n)
 {
@@ -176,7 +176,8 @@ static void
 explain_bare(struct scan *s, const char *p, size_t n)
 {
 	static const struct { const char *word, *meant; } words[] = {
-		{ "yes", "true" }, { "on", "true" }, { "no", "false" }, { "off", "false" },
+		{ "yes", "true" }, { "on", "true" },
+		{ "no", "false" }, { "off", "false" },
 	};
 	int len = n > 60 ? 60 : (int)n;
 
@@ -389,8 +390,7 @@ known_error(const struct report *r, const char *text, char buf[256])
 		return "this key is set twice in the same group";
 	if (strstr(text, "mismatched") != NULL)
 		return "[ ] holds values of one kind only, wanted quotes "
-		       "around "
-		       "each or around none";
+		    "around each or around none";
 	if (strstr(text, "include") == NULL)
 		return NULL;
 	snprintf(buf, 256,
@@ -417,8 +417,7 @@ syntax_explain(struct report *r, const config_t *tree)
 	s.text = s.p = buf_cstr(&b);
 	while (known == NULL && scan_step(&s))
 		continue;
-	/* a mistake of ours after the line where libconfig stopped is another
-	 */
+	/* what we find after the line where libconfig stopped is another */
 	if (known != NULL)
 		report_syntax(r, path, s.text, line, known);
 	else if (s.found != 0 && s.found <= line)

@@ -39,7 +39,8 @@ const char *
 duration_text(int64_t ms, char buf[32])
 {
 	static const struct { int64_t ms; const char *unit; } units[] = {
-		{ 86400000, "d" }, { 3600000, "h" }, { 60000, "m" }, { 1000, "s" }, { 1, "ms" },
+		{ 86400000, "d" }, { 3600000, "h" }, { 60000, "m" },
+		{ 1000, "s" }, { 1, "ms" },
 	};
 	size_t i = 0;
 

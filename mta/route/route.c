@@ -13,18 +13,20 @@
 #include "mta/base/hash.h"
 #include "mta/base/mem.h"
 
-/* "example.com" is kept so; "*.example.com" as ".example.com", so that the tail
- * of a domain from any of its dots is a key as it stands. */
+/*
+ * "example.com" is kept so; "*.example.com" as ".example.com", so that the tail
+ * of a domain from any of its dots is a key as it stands.
+ */
 struct pattern {
 	const char			*key;		/* borrowed from conf */
 	const struct conf_connector	*connector;	/* borrowed from conf */
 };
 
 struct router {
-	struct hash			*patterns;	/* owned; values in rows */
+	struct hash			*patterns;	/* owned; into rows */
 	struct pattern			*rows;		/* owned */
 	size_t				 nrows;
-	const struct conf_connector	*rest;		/* "*"; NULL: nobody */
+	const struct conf_connector	*rest;		/* "*", or NULL */
 };
 
 static const void *
@@ -37,9 +39,10 @@ pattern_key(const void *value, size_t *n_r)
 }
 
 static void
-router_add(struct router *r, const char *pattern, const struct conf_connector *k)
+router_add(struct router *r, const char *pattern,
+    const struct conf_connector *k)
 {
-	const char *key = strncmp(pattern, "*.", 2) == 0 ? pattern + 1 : pattern;
+	const char *key = pattern + (strncmp(pattern, "*.", 2) == 0);
 	struct pattern *p;
 
 	if (strcmp(pattern, "*") == 0) {
@@ -103,7 +106,8 @@ router_find(const struct router *r, const char *domain)
 }
 
 bool
-route_key(const struct conf_connector *k, const char *domain, char buf[ROUTE_KEY_MAX])
+route_key(const struct conf_connector *k, const char *domain,
+    char buf[ROUTE_KEY_MAX])
 {
 	int n = snprintf(buf, ROUTE_KEY_MAX, "%s/%s", k->name,
 	    k->nsmarthosts > 0 ? "*" : domain);
