@@ -44,6 +44,7 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(SANFLAGS) $(EXTRA_LDFLAGS) $(LDFLAGS) \
 LIB_SRC	:= $(sort $(wildcard conf/*.c queue/*.c mta/*/*.c))
 FAKE_SRC := $(sort $(wildcard tests/fake/*.c))
 UNIT_SRC := $(sort $(shell find tests/unit -name 'test_*.c' 2>/dev/null))
+PART_LIB_SRC := $(sort $(wildcard tests/lab/lib/*.c))
 PART_SRC := $(sort $(wildcard tests/lab/*.c tests/bench/*.c))
 LAB_SRC	:= $(filter tests/lab/%,$(PART_SRC))
 BENCH_SRC := $(filter tests/bench/%,$(PART_SRC))
@@ -100,8 +101,8 @@ fakes_of = $(patsubst %,$(O)/obj/tests/fake/%.o,$(shell \
 $(UNITS): $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(call obj,$(FAKE_SRC)) $(LIB)
 	$(call link,$< $(call fakes_of,tests/unit/$*.c),$(CHECK_LIBS))
 
-$(LABS) $(BENCHES): $(O)/tests/%: $(O)/obj/tests/%.o $(LIB)
-	$(call link,$<)
+$(LABS) $(BENCHES): $(O)/tests/%: $(O)/obj/tests/%.o $(call obj,$(PART_LIB_SRC)) $(LIB)
+	$(call link,$< $(call obj,$(PART_LIB_SRC)))
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
 

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mta/base/counters.h"
 #include "mta/base/crc32c.h"
 #include "mta/base/log.h"
 #include "mta/base/loop.h"
@@ -141,9 +140,6 @@ accept_synced(struct store *s, struct accept *a)
 
 	l->m.user = NULL;
 	index_count(&s->ix, l);
-	counter_add(C_queue_messages, 1);
-	counter_add(C_queue_recipients, l->m.nopen);
-	counter_add(C_queue_bytes, (int64_t)l->m.size);
 	debts_pay(s, a);
 	for (struct accept *same = a->same; same != NULL; same = same->same)
 		reply_later(s, same->done, same->ctx, STORE_HAVE_IT, NULL);
@@ -192,13 +188,13 @@ answer_at_once(struct store *s, const struct store_new *n, store_accept_fn *done
 		return true;
 	}
 	if (s->commit.broken)
-		status_set(&why, 4, 3, 0, STAGE_QUEUE, REASON_local, "the spool cannot be written");
+		status_set(&why, 4, 3, 0, STAGE_queue, REASON_local, "the spool cannot be written");
 	else if (!n->reserve && !room_for(s, n->size))
-		status_set(&why, 4, 3, 1, STAGE_QUEUE, REASON_local, "no room: %s", s->room.why);
+		status_set(&why, 4, 3, 1, STAGE_queue, REASON_local, "no room: %s", s->room.why);
 	else if (n->envelope->nrecipients == 0)
-		status_set(&why, 5, 5, 0, STAGE_QUEUE, REASON_local, "a message without recipients");
+		status_set(&why, 5, 5, 0, STAGE_queue, REASON_local, "a message without recipients");
 	else if (!n->body_file && crc32c(0, n->body, n->size) != n->body_crc)
-		status_set(&why, 4, 3, 0, STAGE_QUEUE, REASON_local, "the message was damaged on its way to the spool");
+		status_set(&why, 4, 3, 0, STAGE_queue, REASON_local, "the message was damaged on its way to the spool");
 	else
 		return false;
 	reply_later(s, done, ctx, STORE_REFUSED, &why);
@@ -208,10 +204,11 @@ answer_at_once(struct store *s, const struct store_new *n, store_accept_fn *done
 static size_t
 envelope_guess(const struct envelope *e)
 {
-	size_t n = 256 + strlen(e->sender);
+	size_t n = 4096 + strlen(e->sender);
 
+	/* 48: what frames an address, and its state when compaction copies it. */
 	for (uint32_t i = 0; i < e->nrecipients; i++)
-		n += 16 + strlen(e->recipients[i].address) +
+		n += 48 + strlen(e->recipients[i].address) +
 		    (e->recipients[i].orcpt == NULL ? 0 : strlen(e->recipients[i].orcpt));
 	return n;
 }
@@ -283,7 +280,7 @@ store_accept(struct store *s, const struct store_new *n, store_accept_fn *done, 
 	if (answer_at_once(s, n, done, ctx))
 		return;
 	if (guess > commit_largest(s)) {
-		status_set(&why, 5, 3, 4, STAGE_QUEUE, REASON_local,
+		status_set(&why, 5, 3, 4, STAGE_queue, REASON_local,
 		    "too large for the spool without a file of its own");
 		reply_later(s, done, ctx, STORE_REFUSED, &why);
 		return;

@@ -53,17 +53,17 @@ store_body_create(struct store *s, const struct msgid *id, uint64_t declared_siz
 	int fd = -1;
 
 	if (s->commit.broken) {
-		status_set(why, 4, 3, 0, STAGE_QUEUE, REASON_local, "the spool cannot be written");
+		status_set(why, 4, 3, 0, STAGE_queue, REASON_local, "the spool cannot be written");
 		return -1;
 	}
 	if (!room_for(s, declared_size)) {
-		status_set(why, 4, 3, 1, STAGE_QUEUE, REASON_local, "no room: %s", s->room.why);
+		status_set(why, 4, 3, 1, STAGE_queue, REASON_local, "no room: %s", s->room.why);
 		return -1;
 	}
 	fd = file_create(s->dirs.bodies, msgid_text(id, name));
 	if (fd == -1) {
 		log_warn("body_create_failed", "id=%s err=%d text=\"%s\"", name, errno, strerror(errno));
-		status_set(why, 4, 3, 0, STAGE_QUEUE, REASON_local, "no file for the message body");
+		status_set(why, 4, 3, 0, STAGE_queue, REASON_local, "no file for the message body");
 		return -1;
 	}
 	st = xcalloc(1, sizeof *st);
@@ -190,7 +190,7 @@ item_done(struct store *s, struct accept *a, int err)
 		char text[MSGID_TEXT_MAX];
 
 		log_warn("body_file_lost", "id=%s err=%d", msgid_text(&a->live->m.id, text), err);
-		status_set(&why, 4, 3, 0, STAGE_QUEUE, REASON_local, "the file of the message body is gone");
+		status_set(&why, 4, 3, 0, STAGE_queue, REASON_local, "the file of the message body is gone");
 		accept_withdraw(s, a);
 		accept_refuse(s, a, &why);
 		return;

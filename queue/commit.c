@@ -303,8 +303,10 @@ make_room(struct store *s, size_t bytes, bool own)
 	if (dirty_segments(s, dirty) >= SYNC_FILES_MAX - 1)
 		return false;		/* after the sync */
 	next = pool_take(s, own);
-	if (next == NULL)
+	if (next == NULL) {
+		c->no_segment = true;
 		return false;
+	}
 	if (c->active != NULL && !seal_active(s)) {
 		next->state = SEGMENT_SEALED;	/* unused; the new era brings another */
 		return false;
@@ -472,7 +474,7 @@ commit_answer_refused(struct store *s)
 {
 	struct status why;
 
-	status_set(&why, 4, 3, 0, STAGE_QUEUE, REASON_local, "the spool could not be written");
+	status_set(&why, 4, 3, 0, STAGE_queue, REASON_local, "the spool could not be written");
 	while (!list_empty(&s->commit.refused)) {
 		struct accept *a = LIST_OWNER(s->commit.refused.next, struct accept, link);
 
@@ -499,10 +501,16 @@ refuse_chunks(struct store *s, struct list *queue, const struct status *why)
 	}
 }
 
-void
-commit_refuse_waiting(struct store *s, const struct status *why)
+/* Mail that found no segment while none can be made. */
+static void
+refuse_homeless(struct store *s)
 {
-	refuse_chunks(s, &s->commit.mail, why);
+	struct status why;
+
+	if (!s->commit.no_segment || !s->pool.starved)
+		return;
+	status_set(&why, 4, 3, 1, STAGE_queue, REASON_local, "no space for the spool");
+	refuse_chunks(s, &s->commit.mail, &why);
 }
 
 static void
@@ -512,7 +520,7 @@ refuse_broken(struct store *s, struct list *queue)
 
 	if (list_empty(queue))
 		return;
-	status_set(&why, 4, 3, 0, STAGE_QUEUE, REASON_local, "the spool cannot be written");
+	status_set(&why, 4, 3, 0, STAGE_queue, REASON_local, "the spool cannot be written");
 	refuse_chunks(s, queue, &why);
 }
 
@@ -582,17 +590,25 @@ on_turn(void *ctx)
 		return;
 	}
 	write_queue(s, &c->own, true);
-	if (!c->syncing)
+	c->no_segment = false;
+	if (!c->syncing) {
 		write_queue(s, &c->mail, false);
+		refuse_homeless(s);
+	}
 	if (!c->syncing && c->write_failed)
 		log_failed(s, "write error");
 	else if (!c->syncing && !list_empty(&c->written) && (c->late_now || someone_waits(s)))
 		start_sync(s);
 	else if (!list_empty(&c->written) && !loop_timer_is_set(c->late) && !c->late_now)
 		loop_timer_set(c->late, SETTLE_LATE_MS);
-	pool_release(s);
-	compact_maybe(s);
+	if (s->pool.release_wanted) {
+		pool_release(s);
+		compact_maybe(s);
+	}
 	pool_refill(s);
+	counter_set(C_queue_messages, (int64_t)s->ix.nmessages);
+	counter_set(C_queue_recipients, (int64_t)s->ix.nrcpts);
+	counter_set(C_queue_bytes, (int64_t)s->ix.bytes);
 }
 
 void

@@ -138,17 +138,13 @@ static void
 prepare_failed(struct store *s, int err)
 {
 	const bool space = err == ENOSPC || err == EDQUOT;
-	struct status why;
 
 	log_warn("spool_segment_failed", "err=%d text=\"%s\"", err, strerror(err));
 	if (!space && s->commit.failures > 0 && s->commit.active == NULL) {
 		commit_break(s, "no new segment after a failed sync");
 		return;
 	}
-	s->pool.starved = true;
-	status_set(&why, 4, 3, 1, STAGE_QUEUE, REASON_local, "no space for the spool");
-	if (s->pool.nready <= RESERVE)
-		commit_refuse_waiting(s, &why);
+	s->pool.starved = true;		/* the next turn refuses what finds no place */
 	loop_timer_set(s->pool.again, AGAIN_MS);
 }
 
@@ -278,8 +274,6 @@ pool_release(struct store *s)
 {
 	struct segments *t = &s->ix.segments;
 
-	if (!s->pool.release_wanted)
-		return;
 	s->pool.release_wanted = false;
 	for (size_t i = 0; i < t->n; i++) {
 		if (segment_unneeded(t, i) && t->v[i]->killed <= s->commit.durable_chunk)

@@ -222,12 +222,14 @@ segview_new(const struct segments *t)
 {
 	struct segview *v = xmalloc(sizeof *v + t->n * sizeof v->v[0]);
 
-	v->n = t->n;
+	v->n = 0;
 	for (size_t i = 0; i < t->n; i++) {
 		struct segment *seg = t->v[i];
 
+		if (seg->state == SEGMENT_LEAVING)
+			continue;		/* nothing in it is needed; it may go any time */
 		seg->refs++;
-		v->v[i] = (struct segview_item){ .number = seg->number, .size = seg->size,
+		v->v[v->n++] = (struct segview_item){ .number = seg->number, .size = seg->size,
 		    .epoch = seg->epoch, .fd = seg->fd, .seg = seg };
 	}
 	return v;

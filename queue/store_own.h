@@ -69,6 +69,7 @@ struct commit {
 	bool		 late_now;
 	struct loop_timer *kick;	/* makes the loop turn */
 	bool		 write_failed;
+	bool		 no_segment;	/* the last write found none to go to */
 	unsigned	 failures;
 	bool		 broken;
 	struct list	 refused;	/* accepts that a failed sync took; answered in the new era */
@@ -189,7 +190,6 @@ uint64_t commit_mark(const struct store *s);	/* id of the own chunk gathered las
 size_t commit_largest(const struct store *s);	/* bytes of a record */
 void commit_kick(struct store *s);		/* the loop turns soon */
 void commit_break(struct store *s, const char *why);
-void commit_refuse_waiting(struct store *s, const struct status *why);	/* mail not yet written */
 void commit_answer_refused(struct store *s);
 
 /* pool.c */

@@ -188,19 +188,24 @@ buf_text(struct buf *b, const char *s)
 void
 buf_printf(struct buf *b, const char *fmt, ...)
 {
-	va_list ap;
-	int n;
+	size_t room = 128;
 
-	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
-	if (n < 0)
-		return;
-	(void)buf_room(b, (size_t)n + 1);	/* vsnprintf terminates */
-	va_start(ap, fmt);
-	(void)vsnprintf((char *)b->data + b->len, (size_t)n + 1, fmt, ap);
-	va_end(ap);
-	b->len += (size_t)n;
+	for (;;) {
+		char *at = (char *)buf_room(b, room);
+		va_list ap;
+		int n;
+
+		va_start(ap, fmt);
+		n = vsnprintf(at, room, fmt, ap);
+		va_end(ap);
+		if (n < 0)
+			return;
+		if ((size_t)n < room) {
+			b->len += (size_t)n;
+			return;
+		}
+		room = (size_t)n + 1;	/* it terminates */
+	}
 }
 
 const char *

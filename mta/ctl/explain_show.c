@@ -130,12 +130,23 @@ explain_json(struct client *c, const struct explain *x, const struct explain_des
 
 /* ---- text ---- */
 
+#define LABEL_WIDTH 15
+
 static void
 label(struct client *c, const char *s)
 {
 	buf_text(client_out(c), "  ");
 	render_coloured(client_out(c), c->colour, COLOUR_BOLD, s);
-	buf_printf(client_out(c), "%*s", (int)(15 - strlen(s)), "");
+	buf_printf(client_out(c), "%*s", (int)(LABEL_WIDTH - strlen(s)), "");
+}
+
+/* Lines follow. */
+static void
+heading(struct client *c, const char *s)
+{
+	buf_text(client_out(c), "  ");
+	render_coloured(client_out(c), c->colour, COLOUR_BOLD, s);
+	buf_u8(client_out(c), '\n');
 }
 
 static void
@@ -214,7 +225,8 @@ is_news(const struct trace_entry *e)
 static bool
 has_line(const struct buf *all, const struct buf *line)
 {
-	return line->len > 0 && memmem(all->data, all->len, line->data, line->len) != NULL;
+	return all->len > 0 && line->len > 0 &&
+	    memmem(all->data, all->len, line->data, line->len) != NULL;
 }
 
 static void
@@ -242,8 +254,7 @@ asked_text(struct client *c, const struct explain_dest *e)
 		}
 	}
 	if (all.len > 0) {
-		label(c, "Since then");
-		buf_u8(client_out(c), '\n');
+		heading(c, "Since then");
 		buf_add(client_out(c), all.data, all.len);
 	}
 	buf_free(&all);
@@ -274,6 +285,20 @@ next_text(struct client *c, const struct explain_dest *e, int64_t now)
 	}
 }
 
+/* Changes stand below each other. */
+static int
+change_width(const struct explain_dest *e)
+{
+	size_t width = 0;
+
+	for (size_t i = 0; i < e->nevals; i++) {
+		const size_t n = strlen(e->evals[i].change.text);
+
+		width = n > width ? n : width;
+	}
+	return (int)width;
+}
+
 static void
 help_delivers(struct client *c, const struct explain_dest *e, const struct explain_eval *v)
 {
@@ -282,7 +307,7 @@ help_delivers(struct client *c, const struct explain_dest *e, const struct expla
 
 	buf_text(b, "    ");
 	render_coloured(b, c->colour, COLOUR_GREEN, "would deliver:");
-	buf_printf(b, "   %-22s  %s", v->change.text,
+	buf_printf(b, " %-*s   %s", change_width(e), v->change.text,
 	    retry_command(e, v->change.text, command, sizeof command));
 	if (*v->change.key != '\0')
 		buf_printf(b, "   (or set resolve.%s in connector \"%s\" and relayctl reload)",
@@ -290,30 +315,41 @@ help_delivers(struct client *c, const struct explain_dest *e, const struct expla
 	buf_u8(b, '\n');
 }
 
+/* What keeps a change from being a cure, and the word for it. */
+static const char *
+help_word(const struct client *c, const struct explain_eval *v, const char **why, char *buf,
+    size_t size)
+{
+	if (!v->have) {
+		*why = v->why;
+		return "not known:";
+	}
+	*why = show_status(&v->answer.status, buf, size);
+	if (v->answer.verdict == 5)
+		return "would fail it:";
+	if (!v->no_ask)
+		return "would not help:";
+	/* Nothing was asked: what is missing counted as silence. */
+	*why = c->opt.no_ask ? "kept and cached answers do not tell (--no-ask)" :
+	    "the connector does not name this set; explain --all-sets asks it";
+	return "not known:";
+}
+
 static void
 help_line(struct client *c, const struct explain_dest *e, const struct explain_eval *v)
 {
 	struct buf *b = client_out(c);
 	char text[STATUS_TEXT_MAX + 32];
+	const char *why;
 
 	if (v->have && v->answer.verdict == 2) {
 		help_delivers(c, e, v);
 		return;
 	}
-	if (v->no_ask)
-		buf_printf(b, "    not known:       %-22s  %s\n", v->change.text,
-		    c->opt.no_ask ? "kept and cached answers do not tell (--no-ask)" :
-		    "the connector does not name this set; explain --all-sets asks it");
-	else if (!v->have) {
-		buf_printf(b, "    not known:       %-22s  ", v->change.text);
-		render_text(b, v->why);
-		buf_u8(b, '\n');
-	} else {
-		buf_printf(b, "    %s  %-22s  ", v->answer.verdict == 5 ? "would fail it: " :
-		    "would not help:", v->change.text);
-		render_text(b, show_status(&v->answer.status, text, sizeof text));
-		buf_u8(b, '\n');
-	}
+	buf_printf(b, "    %s", help_word(c, v, &why, text, sizeof text));
+	buf_printf(b, " %-*s   ", change_width(e), v->change.text);
+	render_text(b, why);
+	buf_u8(b, '\n');
 }
 
 static void
@@ -364,8 +400,7 @@ helps_text(struct client *c, const struct explain_dest *e)
 			    "relayctl probe %s\n", e->d.domain);
 		return;
 	}
-	label(c, "What would help");
-	buf_u8(b, '\n');
+	heading(c, "What would help");
 	for (size_t pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < e->nevals; i++) {
 			const struct explain_eval *v = &e->evals[i];

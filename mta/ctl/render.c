@@ -246,9 +246,17 @@ put_cell(struct table *t, size_t i, const char *s)
 		put_cut(t->out, s, width);
 	else
 		buf_text(t->out, s);
-	/* No blanks at the end of a line. */
-	if (!c->right && pad > 0 && i + 1 < t->ncolumns)
+	if (!c->right && pad > 0)
 		buf_printf(t->out, "%*s", (int)pad, "");
+}
+
+/* No blanks at the end of a line, whatever its last cells are. */
+static void
+end_line(struct table *t, const char *tail)
+{
+	while (t->out->len > 0 && t->out->data[t->out->len - 1] == ' ')
+		t->out->len--;
+	buf_printf(t->out, "%s\n", tail);
 }
 
 static void
@@ -260,12 +268,12 @@ write_kept(struct table *t)
 			buf_text(t->out, colours[COLOUR_BOLD]);
 		for (size_t i = 0; i < t->ncolumns; i++)
 			put_cell(t, i, t->columns[i].title);
-		buf_printf(t->out, "%s\n", t->colour ? "\033[0m" : "");
+		end_line(t, t->colour ? "\033[0m" : "");
 	}
 	for (size_t n = 0; n < t->nkept; n++) {
 		put_cell(t, n % t->ncolumns, t->kept[n]);
 		if (n % t->ncolumns == t->ncolumns - 1)
-			buf_u8(t->out, '\n');
+			end_line(t, "");
 		free(t->kept[n]);
 	}
 	free(t->kept);
@@ -301,7 +309,7 @@ table_row(struct table *t)
 	} else {
 		for (size_t i = 0; i < t->ncolumns; i++)
 			put_cell(t, i, (const char *)t->cell.data + t->at[i]);
-		buf_u8(t->out, '\n');
+		end_line(t, "");
 	}
 	t->cell.len = 0;
 	t->ncells = 0;

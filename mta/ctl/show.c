@@ -281,8 +281,7 @@ show_policy(struct buf *b, const struct conf_connector *k)
 	buf_printf(b, " ipv6=%s order=%s on_failure=%s prefer=%s nxdomain=%s", p->ipv6 ? "true" :
 	    "false", show_order(k), show_on_failure(k), NAME_OF(prefer_names, p->prefer),
 	    NAME_OF(nxdomain_names, p->nxdomain));
-	if (p->order == ORDER_BOTH)
-		buf_printf(b, " grace=%s", clock_span(p->grace_ms, span));
+	buf_printf(b, " grace=%s", clock_span(p->grace_ms, span));
 }
 
 void

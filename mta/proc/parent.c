@@ -7,6 +7,7 @@
  */
 #include "mta/proc/parent.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -112,6 +113,8 @@ said_fatal(struct proc *pr, struct rd *payload)
 	char text[1024];
 	uint8_t code;
 
+	if (pr->parent->step == PARENT_KILLING)
+		return;		/* said once: the others only follow */
 	rd_copy_str(payload, text, sizeof text);
 	code = rd_u8(payload);
 	/* The log may be a file: who started relayd by hand looks here. */
@@ -301,6 +304,23 @@ make_root(struct parent *p, struct fault *f)
 	return true;
 }
 
+static bool
+folder_is_empty(const char *path)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *e;
+	bool empty = dir != NULL;
+
+	if (dir == NULL)
+		return false;
+	while (empty && (e = readdir(dir)) != NULL)
+		empty = strcmp(e->d_name, ".") == 0 ||
+		    strcmp(e->d_name, "..") == 0 ||
+		    strcmp(e->d_name, "lost+found") == 0;
+	(void)closedir(dir);
+	return empty;
+}
+
 /*
  * The queue role works in the spool as the user, so the folder must be the
  * user's.  One that was made by root and is still empty is handed over; any
@@ -325,15 +345,14 @@ make_spool(struct parent *p, struct fault *f)
 	}
 	if (st.st_uid == p->user.uid)
 		return true;
-	/* rmdir() takes only what is empty, and asks no questions twice. */
-	if (!made && (st.st_uid != 0 || rmdir(path) == -1 ||
-	    mkdir(path, 0700) == -1)) {
+	if (!made && (st.st_uid != 0 || !folder_is_empty(path))) {
 		fault_set(f, "%s: the spool belongs to user number %u, want %s "
 		    "(chown -R %s %s)", path, (unsigned)st.st_uid,
 		    p->conf->user, p->conf->user, path);
 		return false;
 	}
-	if (chown(path, p->user.uid, p->user.gid) == -1) {
+	if (chown(path, p->user.uid, p->user.gid) == -1 ||
+	    chmod(path, 0700) == -1) {
 		fault_sys(f, errno, path, "chown the spool");
 		return false;
 	}

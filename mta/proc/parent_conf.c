@@ -51,9 +51,9 @@ only_changeable(const struct conf *was, const struct conf *is, struct buf *error
 	same_text("spool.path", was->spool.path, is->spool.path, file, &found);
 	same_text("control.path", was->control.path, is->control.path, file,
 	    &found);
-	same_number("rx_processes", was->rx_processes, is->rx_processes, file,
+	same_number("processes.rx", was->rx_processes, is->rx_processes, file,
 	    &found);
-	same_number("tx_processes", was->tx_processes, is->tx_processes, file,
+	same_number("processes.tx", was->tx_processes, is->tx_processes, file,
 	    &found);
 	good = found.len == 0;
 	buf_add(errors, found.data, found.len);
@@ -98,7 +98,7 @@ already_there(const struct parent *p, const struct conf_listener *l)
 	return false;
 }
 
-/* Opens what is new, leaves the places of the others at -1. */
+/* Opens what is new, leaves the others of v at -1. */
 static bool
 open_new(struct parent *p, const struct conf *conf, struct listen_socket *v,
     struct buf *errors)
@@ -106,7 +106,6 @@ open_new(struct parent *p, const struct conf *conf, struct listen_socket *v,
 	for (size_t i = 0; i < conf->nlisteners; i++) {
 		struct fault f;
 
-		v[i] = (struct listen_socket){ .at = conf->listeners[i], .fd = -1 };
 		if (already_there(p, &v[i].at) || listen_tcp(&v[i].at, &v[i].fd, &f))
 			continue;
 		buf_printf(errors, "%s%s\n", f.text, f.err != EADDRINUSE ? "" :
@@ -117,25 +116,17 @@ open_new(struct parent *p, const struct conf *conf, struct listen_socket *v,
 	return true;
 }
 
-static bool
-change_listeners(struct parent *p, const struct conf *conf, struct buf *errors)
+/* v has a new socket or -1 for each listener of conf; given. */
+static void
+take_sockets(struct parent *p, struct listen_socket *v, size_t n)
 {
-	struct listen_socket *v = xcalloc(conf->nlisteners, sizeof *v);
-
-	for (size_t i = 0; i < conf->nlisteners; i++)
-		v[i].fd = -1;
-	if (!open_new(p, conf, v, errors)) {
-		close_sockets(v, conf->nlisteners);
-		return false;
-	}
-	for (size_t i = 0; i < conf->nlisteners; i++) {
+	for (size_t i = 0; i < n; i++) {
 		if (v[i].fd == -1)
 			v[i].fd = take_socket(p, &v[i].at);
 	}
 	close_sockets(p->sockets, p->nsockets);		/* those that are gone */
 	p->sockets = v;
-	p->nsockets = conf->nlisteners;
-	return true;
+	p->nsockets = n;
 }
 
 /* ---- the log ---- */
@@ -217,16 +208,25 @@ on_reload_late(void *ctx)
 	reload_done(p);
 }
 
+/* Whatever can fail comes before the first thing that cannot be undone. */
 static struct conf *
 load(struct parent *p, struct buf *text)
 {
 	struct conf *conf = conf_load(p->conf_path, text);
+	struct listen_socket *v;
 
 	if (conf == NULL)
 		return NULL;
-	if (only_changeable(p->conf, conf, text) &&
-	    change_listeners(p, conf, text) && change_log(p, conf, text))
-		return conf;
+	v = xcalloc(conf->nlisteners, sizeof *v);
+	for (size_t i = 0; i < conf->nlisteners; i++)
+		v[i] = (struct listen_socket){ .at = conf->listeners[i], .fd = -1 };
+	if (!only_changeable(p->conf, conf, text) ||
+	    !open_new(p, conf, v, text) || !change_log(p, conf, text))
+		goto fail;
+	take_sockets(p, v, conf->nlisteners);
+	return conf;
+fail:
+	close_sockets(v, conf->nlisteners);
 	conf_unref(&conf);
 	return NULL;
 }

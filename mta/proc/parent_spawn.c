@@ -165,8 +165,6 @@ proc_send_conf(struct proc *pr)
 		return;
 	conf_encode(p->conf, pr->role, channel_begin(pr->channel, PF_CONF));
 	channel_end(pr->channel, -1);
-	if (pr->role == ROLE_CTL && p->control_fd != -1 && pr->conf_taken == 0)
-		send_listener(pr, 0, p->control_fd);
 	if (pr->role != ROLE_RX)
 		return;
 	for (size_t i = 0; i < p->nsockets; i++)
@@ -314,6 +312,8 @@ proc_spawn(struct proc *pr, struct fault *f)
 	pr->conf_taken = 0;
 	pr->ready = false;
 	proc_send_conf(pr);
+	if (pr->role == ROLE_CTL)
+		send_listener(pr, 0, p->control_fd);
 	join_peers(pr);
 	return true;
 }

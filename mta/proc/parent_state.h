@@ -91,7 +91,7 @@ struct proc *proc_find(struct parent *p, enum role role, unsigned index);
 bool procs_any_alive(const struct parent *p, enum role role);	/* ROLE_PARENT: of any role */
 void proc_reap_all(struct parent *p);		/* waits for those that ended */
 void proc_send(struct proc *pr, uint16_t type);	/* a frame without payload; gone: nothing */
-void proc_send_conf(struct proc *pr);		/* CONF and the listeners */
+void proc_send_conf(struct proc *pr);		/* CONF; to rx also every listener */
 
 /* ---- parent_conf.c: reload and check ---- */
 

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "mta/base/clock.h"
 #include "mta/base/log.h"
@@ -239,19 +238,17 @@ qm_dest_failed(void *ctx, struct door_peer *door, uint32_t number, const struct 
 	char span[CLOCK_SPAN_MAX], code[STATUS_CODE_MAX], text[STATUS_TEXT_MAX + 64];
 	const int64_t now = clock_wall_ms();
 	int64_t wait = 60000;
-	uint32_t random = 0;
 
 	(void)door;
 	if (d == NULL)
 		return;
-	getrandom(&random, sizeof random, GRND_NONBLOCK);
 	d->failures++;
 	if (d->since_wall_ms == 0)
 		d->since_wall_ms = began_wall_ms;
 	free(d->with);
 	d->with = NULL;
 	if (d->conf != NULL)
-		wait = retry_wait_ms(&d->conf->retry, st->reason, d->failures, random);
+		wait = retry_wait_ms(&d->conf->retry, st->reason, d->failures, qm_jitter());
 	sched_defer(qm->sched, d, now + wait);
 	qm_dest_note(qm, d, st, trace, trace_len);
 	log_event("dest_waits", "dest=%s failures=%u waiting=%llu next=%s reason=%s code=%s text=%s", d->key,

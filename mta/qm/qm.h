@@ -108,6 +108,7 @@ void qm_at_dot(void *ctx, struct door_peer *p, uint64_t lease);
 struct qm_lease *qm_lease_find(struct qm *qm, uint64_t number);
 
 /* settle.c */
+uint32_t qm_jitter(void);	/* any number, for retry_wait_ms() */
 void qm_settle(void *ctx, struct door_peer *p, uint64_t lease, const struct msgid *id,
     const struct queue_settle *s, size_t n, const uint8_t *trace, size_t trace_len);
 /* Fails the queued recipients of the item (expired, removed with a bounce); frees the item. */

@@ -21,8 +21,8 @@ retry_of(const struct sched_dest *d)
 	return d->conf != NULL ? &d->conf->retry : &default_retry;
 }
 
-static uint32_t
-jitter(void)
+uint32_t
+qm_jitter(void)
 {
 	uint32_t v = 0;
 
@@ -67,7 +67,7 @@ change_for(const struct store_message *m, const struct sched_dest *d, const stru
 	case OUTCOME_DEFERRED:
 		if (!retry_expired(retry_of(d), m->arrival_wall_ms, now)) {
 			ch.state = RCPT_QUEUED;
-			ch.next_wall_ms = now + retry_wait_ms(retry_of(d), s->status->reason, ch.attempts, jitter());
+			ch.next_wall_ms = now + retry_wait_ms(retry_of(d), s->status->reason, ch.attempts, qm_jitter());
 			return ch;
 		}
 		status_expired(expired, s->status);

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -500,11 +499,8 @@ static void
 prepare(void)
 {
 	size_t room = opt.size + 1024 + (size_t)opt.rcpts * 320;
-	struct rlimit files;
 
-	getrlimit(RLIMIT_NOFILE, &files);
-	files.rlim_cur = files.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files);
+	endpoint_many_files();
 	filler = malloc(opt.size + 1);
 	conns = calloc(opt.connections, sizeof(*conns));
 	again = calloc((size_t)opt.messages + 1, sizeof(*again));

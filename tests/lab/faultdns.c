@@ -69,15 +69,6 @@ static FILE *log_file;
 static unsigned long queries;
 static volatile sig_atomic_t stop, reload;
 
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void
 log_query(const struct server *s, bool tcp, const struct dns_query *q)
 {
@@ -141,7 +132,7 @@ answer(struct delayed *d, const uint8_t *query, size_t len)
 		send_answer(d);
 		return;
 	}
-	d->due_ms = now_ms() + plan.delay_ms;
+	d->due_ms = endpoint_now_ms() + plan.delay_ms;
 	d->data = malloc(d->len);
 	if (!d->data)
 		return;
@@ -283,7 +274,7 @@ on_client(size_t i)
 static int
 run_delayed(void)
 {
-	int64_t now = now_ms(), wait = -1;
+	int64_t now = endpoint_now_ms(), wait = -1;
 
 	for (size_t i = 0; i < ndelayed;) {
 		if (delayed[i].due_ms <= now) {

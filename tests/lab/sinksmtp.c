@@ -4,7 +4,6 @@
  * "X-Bench: n" ticked off.  Must never relay, and never be slower than what it
  * measures.  Read next: lib/sinkscript.h (the script), lib/tally.h (the ticks).
  */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -15,18 +14,17 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tests/lab/lib/endpoint.h"
+#include "tests/lab/lib/sinklog.h"
 #include "tests/lab/lib/sinkscript.h"
 #include "tests/lab/lib/tally.h"
+#include "tests/lab/lib/undot.h"
 
 #define IN_SIZE		65536
-#define LINE_BOUND	4096
 #define OUT_SIZE	16384
 #define RCPTS_MAX	2000
 #define LISTENERS_MAX	64
@@ -54,7 +52,7 @@ struct session {
 	unsigned long	 number;
 	enum state	 state;
 	bool		 closing;
-	bool		 line_start;	/* of the body: a dot here is stuffed or the end */
+	struct undot	 undot;
 	size_t		 in_len;
 	char		 in[IN_SIZE];
 	size_t		 out_len;
@@ -84,15 +82,6 @@ static bool no_pipelining, no_ehlo_size, no_8bit;
 static size_t size_offered = 104857600;
 static unsigned long connections, open_sessions, most_sessions;
 static volatile sig_atomic_t stop;
-
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* ---- replies ---- */
 
@@ -145,7 +134,7 @@ stage(struct session *s, enum sink_stage at, const char *rcpt,
 		return true;
 	case SINK_DELAY:
 		say(s, usual);
-		s->late_ms = now_ms() + r->delay_ms;
+		s->late_ms = endpoint_now_ms() + r->delay_ms;
 		return true;
 	case SINK_REPLY:
 		say(s, r->reply);
@@ -182,85 +171,38 @@ forget_transaction(struct session *s)
 }
 
 static void
-json_text(FILE *f, const char *text)
+write_down(struct session *s, bool taken)
 {
-	putc('"', f);
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+	char name[32] = "";
+	const struct sink_transaction t = { .listen = s->listen,
+	    .session = s->number, .helo = s->helo, .sender = s->sender,
+	    .params = s->params, .rcpts = s->rcpts, .nrcpts = s->nrcpts,
+	    .size = s->size, .crc = s->crc, .file = name, .taken = taken };
 
-		if (c == '"' || c == '\\')
-			fprintf(f, "\\%c", c);
-		else if (c < 32 || c > 126)
-			fprintf(f, "\\u%04x", c);
-		else
-			putc(c, f);
-	}
-	putc('"', f);
-}
-
-static void
-log_transaction(struct session *s, const char *file, bool taken)
-{
-	struct timespec t;
-
-	if (!log_file)
-		return;
-	clock_gettime(CLOCK_REALTIME, &t);
-	fprintf(log_file, "{\"time\":%lld.%03ld,\"listen\":\"%s\",\"session\":%lu,\"helo\":",
-	    (long long)t.tv_sec, t.tv_nsec / 1000000, s->listen, s->number);
-	json_text(log_file, s->helo);
-	fputs(",\"sender\":", log_file);
-	json_text(log_file, s->sender);
-	fputs(",\"params\":", log_file);
-	json_text(log_file, s->params);
-	fputs(",\"rcpts\":[", log_file);
-	for (size_t i = 0; i < s->nrcpts; i++) {
-		if (i)
-			putc(',', log_file);
-		json_text(log_file, s->rcpts[i]);
-	}
-	fprintf(log_file, "],\"size\":%llu,\"crc32\":\"%08x\",\"taken\":%s,\"file\":\"%s\"}\n",
-	    (unsigned long long)s->size, s->crc, taken ? "true" : "false", file);
-}
-
-/* The body goes into DIR/N.eml; its name is in the log. */
-static void
-keep_body(struct session *s, char *name, size_t size)
-{
-	static unsigned long serial;
-	char path[4096];
-	int fd;
-
-	name[0] = '\0';
-	if (!keep_dir)
-		return;
-	snprintf(name, size, "%lu.eml", ++serial);
-	snprintf(path, sizeof(path), "%s/%s", keep_dir, name);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (fd == -1 || write(fd, s->body, s->size) != (ssize_t)s->size)
-		perror(path);
-	if (fd != -1)
-		close(fd);
+	if (keep_dir)
+		sink_keep(keep_dir, s->body, s->size, name, sizeof(name));
+	if (log_file)
+		sink_log(log_file, &t);
 }
 
 static void
 end_of_body(struct session *s)
 {
-	char name[32];
 	bool taken;
 
 	s->state = STATE_COMMAND;
 	taken = stage(s, AT_DOT, NULL, "250 2.0.0 taken");
-	keep_body(s, name, sizeof(name));
-	log_transaction(s, name, taken);
+	write_down(s, taken);
 	if (taken)
 		tally_message(&tally, s->head, s->head_len, s->size, s->nrcpts);
 	forget_transaction(s);
 }
 
 static void
-body_octets(struct session *s, const char *p, size_t n)
+body_octets(void *ctx, const char *p, size_t n)
 {
+	struct session *s = ctx;
+
 	if (s->head_len < sizeof(s->head)) {
 		size_t room = sizeof(s->head) - s->head_len;
 		size_t m = n < room ? n : room;
@@ -282,44 +224,14 @@ body_octets(struct session *s, const char *p, size_t n)
 	s->size += n;
 }
 
-/* A whole line with its CRLF, or a part of a long one; true: it was the end. */
-static bool
-body_line(struct session *s, const char *p, size_t n, bool whole)
-{
-	if (s->line_start && n && p[0] == '.') {
-		if (n == 3 && p[1] == '\r' && p[2] == '\n')
-			return true;
-		p++;
-		n--;
-	}
-	body_octets(s, p, n);
-	s->line_start = whole;
-	return false;
-}
-
-/* Octets used up of the body at p. */
 static size_t
 read_body(struct session *s, const char *p, size_t n)
 {
-	size_t used = 0;
+	bool end;
+	size_t used = undot_feed(&s->undot, p, n, body_octets, s, &end);
 
-	while (used < n) {
-		const char *lf = memchr(p + used, '\n', n - used);
-		size_t len = lf ? (size_t)(lf - p) + 1 - used : n - used;
-		bool whole = lf && len >= 2 && lf[-1] == '\r';
-
-		/* An unfinished line waits, so that CR LF and the dot stay whole. */
-		if (!lf && len < LINE_BOUND)
-			break;
-		if (!lf)
-			len--;		/* a CR may be last */
-		if (body_line(s, p + used, len, whole)) {
-			used += len;
-			end_of_body(s);
-			break;
-		}
-		used += len;
-	}
+	if (end)
+		end_of_body(s);
 	return used;
 }
 
@@ -340,24 +252,11 @@ reply_ehlo(struct session *s)
 	stage(s, AT_EHLO, NULL, text);
 }
 
-/* The address between < and >; what follows are parameters. */
-static const char *
-cut_path(char *arg, char **rest)
-{
-	char *open = strchr(arg, '<'), *end = open ? strchr(open, '>') : NULL;
-
-	if (!end)
-		return NULL;
-	*end = '\0';
-	*rest = end + 1 + strspn(end + 1, " ");
-	return open + 1;
-}
-
 static void
 on_mail(struct session *s, char *arg)
 {
 	char *params;
-	const char *path = cut_path(arg, &params);
+	const char *path = sink_cut_path(arg, &params);
 
 	if (!path) {
 		say(s, "501 5.5.4 no path");
@@ -374,7 +273,7 @@ static void
 on_rcpt(struct session *s, char *arg)
 {
 	char *params;
-	const char *path = cut_path(arg, &params);
+	const char *path = sink_cut_path(arg, &params);
 
 	if (!path || !s->sender[0])
 		say(s, path ? "503 5.5.1 MAIL first" : "501 5.5.4 no path");
@@ -393,7 +292,7 @@ on_data(struct session *s)
 	}
 	if (stage(s, AT_DATA, NULL, "354 go on")) {
 		s->state = STATE_BODY;
-		s->line_start = true;
+		s->undot.line_start = true;
 	}
 }
 
@@ -578,7 +477,7 @@ on_listener(struct listener *l)
 static int
 run_late(void)
 {
-	int64_t now = now_ms(), wait = -1;
+	int64_t now = endpoint_now_ms(), wait = -1;
 	struct session *next;
 
 	for (struct session *s = sessions; s; s = next) {
@@ -600,10 +499,38 @@ run_late(void)
 
 /* ---- control ---- */
 
+/* One line; every line gets exactly one line back. */
+static void
+control_line(int fd, const char *line)
+{
+	char why[256] = "";
+	bool ok = true;
+
+	if (strcmp(line, "count") == 0) {
+		size_t n;
+
+		tally_text(&tally, why, sizeof(why));
+		n = strlen(why);
+		snprintf(why + n, sizeof(why) - n, " connections=%lu most=%lu",
+		    connections, most_sessions);
+		if (log_file)
+			fflush(log_file);
+	} else if (strcmp(line, "reset") == 0) {
+		tally_reset(&tally);
+		connections = most_sessions = 0;
+	} else if (strncmp(line, "missing ", 8) == 0) {
+		tally_missing(&tally, strtoul(line + 8, NULL, 10), why,
+		    sizeof(why));
+	} else {
+		ok = sink_script_line(&script, line, why, sizeof(why));
+	}
+	dprintf(fd, "%s%s%s\n", ok ? "ok" : "error:", why[0] ? " " : "", why);
+}
+
 static void
 on_control(struct watched *w)
 {
-	char text[4096], why[256] = "", *save = NULL;
+	char text[4096], *save = NULL;
 	ssize_t n = recv(w->fd, text, sizeof(text) - 1, 0);
 
 	if (n <= 0) {
@@ -613,28 +540,8 @@ on_control(struct watched *w)
 	}
 	text[n] = '\0';
 	for (char *line = strtok_r(text, "\n", &save); line;
-	    line = strtok_r(NULL, "\n", &save)) {
-		bool ok = true;
-
-		why[0] = '\0';
-		if (strcmp(line, "count") == 0) {
-			tally_text(&tally, why, sizeof(why));
-			snprintf(why + strlen(why), sizeof(why) - strlen(why),
-			    " connections=%lu most=%lu", connections, most_sessions);
-			if (log_file)
-				fflush(log_file);
-		} else if (strcmp(line, "reset") == 0) {
-			tally_reset(&tally);
-			connections = most_sessions = 0;
-		} else if (strncmp(line, "missing ", 8) == 0) {
-			tally_missing(&tally, strtoul(line + 8, NULL, 10), why,
-			    sizeof(why));
-		} else {
-			ok = sink_script_line(&script, line, why, sizeof(why));
-		}
-		dprintf(w->fd, "%s%s%s\n", ok ? "ok" : "error:",
-		    why[0] ? " " : "", why);
-	}
+	    line = strtok_r(NULL, "\n", &save))
+		control_line(w->fd, line);
 }
 
 static void
@@ -768,12 +675,9 @@ main(int argc, char **argv)
 {
 	static struct listener listeners[LISTENERS_MAX];
 	const struct sigaction sa = { .sa_handler = on_signal };
-	struct rlimit files;
 	char text[256];
 
-	getrlimit(RLIMIT_NOFILE, &files);
-	files.rlim_cur = files.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files);
+	endpoint_many_files();
 	epfd = epoll_create1(EPOLL_CLOEXEC);
 	if (!options(argc, argv))
 		return usage();

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 #define ENDPOINT_TEXT 64
@@ -17,3 +18,6 @@ struct endpoint {
 bool endpoint_parse(const char *text, struct endpoint *e);
 int endpoint_bind(const struct endpoint *e, int type);	/* listening when a stream; -1: errno */
 int endpoint_control(const char *path);			/* a listening unix socket; exits when it cannot */
+
+int64_t endpoint_now_ms(void);				/* monotonic */
+void endpoint_many_files(void);				/* as many descriptors as the machine lets us */

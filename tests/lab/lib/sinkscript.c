@@ -247,3 +247,15 @@ sink_script_find(struct sink_script *s, enum sink_stage stage,
 	}
 	return NULL;
 }
+
+const char *
+sink_cut_path(char *arg, char **rest)
+{
+	char *open = strchr(arg, '<'), *end = open ? strchr(open, '>') : NULL;
+
+	if (!end)
+		return NULL;
+	*end = '\0';
+	*rest = end + 1 + strspn(end + 1, " ");
+	return open + 1;
+}

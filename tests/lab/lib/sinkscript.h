@@ -51,3 +51,6 @@ bool sink_script_load(struct sink_script *s, const char *path, char *why, size_t
 
 /* NULL: the usual reply.  Counts the use. */
 const struct sink_rule *sink_script_find(struct sink_script *s, enum sink_stage stage, const struct sink_facts *facts);
+
+/* The address between < and > of a MAIL or RCPT argument, cut out in place; *rest: its parameters. */
+const char *sink_cut_path(char *arg, char **rest);	/* NULL: no path */
