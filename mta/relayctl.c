@@ -18,7 +18,7 @@
 #include "mta/ctl/wire.h"
 
 #ifndef RELAYD_VERSION
-#define RELAYD_VERSION "0"
+#define RELAYD_VERSION "0.1"
 #endif
 
 #define SOCKET_DEFAULT "/run/relayd/control"

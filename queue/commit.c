@@ -83,6 +83,7 @@ static void
 chunk_done(struct store *s, struct chunk *k)
 {
 	list_del(&k->link);
+	k->n = 0;
 	if (s->commit.nspare == SPARE_MAX || k->b.cap > SPARE_CAP) {
 		chunk_free(k);
 		return;

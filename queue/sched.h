@@ -82,7 +82,7 @@ struct sched_dest {
 	int64_t			 since_wall_ms;	/* first failure in a row */
 	uint32_t		 failures;	/* in a row */
 	struct status		*last;		/* last failure; NULL: none */
-	char			*with;		/* overrides of "retry --with" for the next attempt */
+	char			*with;		/* overrides of "retry --with", for the items it made fresh */
 
 	uint64_t		 nitems, nrcpts;
 	int64_t			 oldest_wall_ms; /* lower bound of the arrivals waiting; exact after sched_oldest() */

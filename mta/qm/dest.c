@@ -266,8 +266,6 @@ qm_dest_recovered(struct qm *qm, struct sched_dest *d, bool grow)
 		    (unsigned long long)d->nrcpts);
 		store_note_drop(qm->store, NOTE_DESTINATION, d->key);
 	}
-	free(d->with);
-	d->with = NULL;
 	sched_proven(qm->sched, d, grow);
 	qm_pump_soon(qm);
 }

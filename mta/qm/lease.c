@@ -105,7 +105,7 @@ lease_send(struct qm *qm, struct qm_lease *l, struct store_read *r)
 	}
 	door_lease(qm->tx[l->tx].peer->door, &(struct door_lease){
 		.lease = l->number, .dest = l->dest->number,
-		.connector = l->dest->connector, .domain = l->dest->domain, .with = l->dest->with,
+		.connector = l->dest->connector, .domain = l->dest->domain, .with = fresh ? l->dest->with : NULL,
 		.conf_generation = qm->conf->generation, .id = l->id, .attempts = attempts,
 		.fresh = fresh, .size = l->m->size, .envelope = &part, .ordinals = ordinals,
 		.body = r->body, .body_fd = r->body_fd,

@@ -44,7 +44,8 @@ static void
 abort_tries(struct tx_attempt *a)
 {
 	while (!list_empty(&a->tries))
-		tx_session_abort(LIST_OWNER(a->tries.next, struct tx_session, link));
+		tx_session_abort(
+		    LIST_OWNER(a->tries.next, struct tx_session, link));
 }
 
 static void
@@ -60,11 +61,16 @@ attempt_retire(struct tx_attempt *a)
 }
 
 static void
-attempt_end(struct tx_attempt *a, struct tx_session *s, const struct status *why)
+attempt_end(struct tx_attempt *a, struct tx_session *s,
+    const struct status *why)
 {
 	const struct tx_attempt_end end = {
-		.session = s, .status = why, .trace = s != NULL ? &s->trace : &a->trace,
-		.addrs = a->addrs, .naddrs = a->naddrs, .began_wall_ms = a->began_wall_ms,
+		.session = s,
+		.status = why,
+		.trace = s != NULL ? &s->trace : &a->trace,
+		.addrs = a->addrs,
+		.naddrs = a->naddrs,
+		.began_wall_ms = a->began_wall_ms,
 	};
 
 	a->fn(a->ctx, a, &end);
@@ -79,7 +85,8 @@ note_failure(struct tx_attempt *a, const struct status *why)
 }
 
 static void
-trace_connect(struct tx_attempt *a, const struct nexthop_addr *at, int64_t began_mono_ms, int err)
+trace_connect(struct tx_attempt *a, const struct nexthop_addr *at,
+    int64_t began_mono_ms, int err)
 {
 	struct trace_entry e = { .kind = TRACE_CONNECT };
 
@@ -112,7 +119,8 @@ resolved_end(struct tx_attempt *a, const struct status *said)
 	if (a->best.class_ != 0)
 		why = a->best;
 	if (why.class_ == 0)
-		status_set(&why, 4, 4, 0, STAGE_dns, REASON_local, "no address to try");
+		status_set(&why, 4, 4, 0, STAGE_dns, REASON_local,
+		    "no address to try");
 	attempt_end(a, NULL, &why);
 }
 
@@ -133,8 +141,12 @@ static void
 ask(struct tx_attempt *a)
 {
 	const struct nexthop_args args = {
-		.conf = a->way->conf, .connector = a->way->k, .domain = a->domain,
-		.flags = a->fresh ? NEXTHOP_FRESH : 0, .kept = a->kept, .kept_len = a->kept_len,
+		.conf = a->way->conf,
+		.connector = a->way->k,
+		.domain = a->domain,
+		.flags = a->fresh ? NEXTHOP_FRESH : 0,
+		.kept = a->kept,
+		.kept_len = a->kept_len,
 		.trace = &a->trace,
 	};
 
@@ -209,7 +221,8 @@ tx_attempt_connected(struct tx_attempt *a, struct tx_session *s)
 	loop_timer_clear(a->stagger);
 	trace_connect(a, &s->at, s->began_mono_ms, 0);
 	LIST_EACH_SAFE(it, &a->tries) {
-		struct tx_session *other = LIST_OWNER(it, struct tx_session, link);
+		struct tx_session *other =
+		    LIST_OWNER(it, struct tx_session, link);
 
 		if (other == s)
 			continue;
@@ -238,13 +251,15 @@ static void
 give_up_host(struct tx_attempt *a, const struct nexthop_addr *at)
 {
 	for (size_t i = 0; i < a->naddrs; i++)
-		if (a->tried[i] == ADDR_UNTRIED && strcmp(a->addrs[i].host, at->host) == 0 &&
+		if (a->tried[i] == ADDR_UNTRIED &&
+		    strcmp(a->addrs[i].host, at->host) == 0 &&
 		    a->addrs[i].addr.family != at->addr.family)
 			a->tried[i] = ADDR_FAILED;
 }
 
 void
-tx_attempt_failed(struct tx_attempt *a, struct tx_session *s, const struct status *why, int err)
+tx_attempt_failed(struct tx_attempt *a, struct tx_session *s,
+    const struct status *why, int err)
 {
 	a->tried[s->at_number] = ADDR_FAILED;
 	if (err != 0) {
@@ -253,7 +268,8 @@ tx_attempt_failed(struct tx_attempt *a, struct tx_session *s, const struct statu
 	}
 	if (s == a->talking)
 		a->talking = NULL;
-	if (why->stage == STAGE_greeting && why->reply >= 500 && !a->way->k->resolve.family_on_5xx)
+	if (why->stage == STAGE_greeting && why->reply >= 500 &&
+	    !a->way->k->resolve.family_on_5xx)
 		give_up_host(a, &s->at);
 	note_failure(a, why);
 	if (a->talking == NULL)
@@ -263,7 +279,8 @@ tx_attempt_failed(struct tx_attempt *a, struct tx_session *s, const struct statu
 /* ---- from outside ---- */
 
 struct tx_attempt *
-tx_attempt_start(const struct tx_attempt_args *args, tx_attempt_fn *fn, void *ctx)
+tx_attempt_start(const struct tx_attempt_args *args, tx_attempt_fn *fn,
+    void *ctx)
 {
 	struct tx_attempt *a = xcalloc(1, sizeof *a);
 
@@ -280,7 +297,8 @@ tx_attempt_start(const struct tx_attempt_args *args, tx_attempt_fn *fn, void *ct
 	a->ctx = ctx;
 	a->stagger = loop_timer_new(a->tx->loop, on_stagger, a);
 	if (args->known != NULL) {
-		trace_note(&a->trace, "the address that worked last is tried first");
+		trace_note(&a->trace,
+		    "the address that worked last is tried first");
 		set_group(a, args->known, 1);
 		loop_timer_set(a->stagger, 0);
 	} else {

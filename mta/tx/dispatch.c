@@ -28,7 +28,8 @@
 static bool
 is_living(const struct tx_dest *d)
 {
-	return d->success_mono_ms != 0 && clock_mono_ms() - d->success_mono_ms < LIVING_MS;
+	return d->success_mono_ms != 0 &&
+	    clock_mono_ms() - d->success_mono_ms < LIVING_MS;
 }
 
 /* ---- kicks ---- */
@@ -42,7 +43,8 @@ on_run(void *ctx)
 
 	tx->run_posted = false;
 	while (!list_empty(&tx->kicked)) {
-		struct tx_dest *d = LIST_OWNER(tx->kicked.next, struct tx_dest, link);
+		struct tx_dest *d =
+		    LIST_OWNER(tx->kicked.next, struct tx_dest, link);
 
 		list_del(&d->link);
 		d->kicked = false;
@@ -104,19 +106,26 @@ return_waiting(struct tx_dest *d)
 static void
 say_failed(const struct tx_dest *d, const struct status *st, unsigned n)
 {
-	char code[STATUS_CODE_MAX], dest[DOMAIN_MAX * 2], text[STATUS_TEXT_MAX + 64];
+	char code[STATUS_CODE_MAX], dest[DOMAIN_MAX * 2],
+	    text[STATUS_TEXT_MAX + 64];
 
-	log_event("dest_deferred", "dest=%s connector=%s peer=%s code=%s stage=%s reason=%s messages=%u text=%s",
-	    log_quote(dest, sizeof dest, d->domain), d->connector, st->peer[0] != '\0' ? st->peer : "-",
-	    status_code(st, code), stage_name(st->stage), reason_name(st->reason), n,
+	log_event("dest_deferred",
+	    "dest=%s connector=%s peer=%s code=%s stage=%s reason=%s "
+	    "messages=%u text=%s",
+	    log_quote(dest, sizeof dest, d->domain), d->connector,
+	    st->peer[0] != '\0' ? st->peer : "-", status_code(st, code),
+	    stage_name(st->stage), reason_name(st->reason), n,
 	    log_quote(text, sizeof text, st->text));
 }
 
 /* Nobody of this destination can be served: all that waits shares its fate. */
 static void
-dest_failed(struct tx_dest *d, const struct status *why, int64_t began_wall_ms, const struct buf *trace)
+dest_failed(struct tx_dest *d, const struct status *why, int64_t began_wall_ms,
+    const struct buf *trace)
 {
-	struct verdict v = { .whom = HITS_RECIPIENT, .outcome = OUTCOME_FAILED, .status = *why };
+	struct verdict v = { .whom = HITS_RECIPIENT,
+		.outcome = OUTCOME_FAILED,
+		.status = *why };
 	struct tx_job *job;
 
 	if (d->nwaiting == 0)
@@ -124,7 +133,8 @@ dest_failed(struct tx_dest *d, const struct status *why, int64_t began_wall_ms, 
 	if (why->class_ != 5) {
 		say_failed(d, why, d->nwaiting);
 		if (!d->orphan)
-			queue_dest_failed(d->tx->queue, d->number, why, began_wall_ms, trace->data, trace->len);
+			queue_dest_failed(d->tx->queue, d->number, why,
+			    began_wall_ms, trace->data, trace->len);
 		return_waiting(d);
 		return;
 	}
@@ -163,7 +173,8 @@ hold_growth(struct tx_dest *d)
 }
 
 static void
-on_attempt_end(void *ctx, struct tx_attempt *a, const struct tx_attempt_end *end)
+on_attempt_end(void *ctx, struct tx_attempt *a,
+    const struct tx_attempt_end *end)
 {
 	struct tx_dest *d = ctx;
 	struct tx_session *s = end->session;
@@ -176,7 +187,8 @@ on_attempt_end(void *ctx, struct tx_attempt *a, const struct tx_attempt_end *end
 		if (d->nready > 0)
 			hold_growth(d);
 		else if (d->nattempts == 0)
-			dest_failed(d, end->status, end->began_wall_ms, end->trace);
+			dest_failed(d, end->status, end->began_wall_ms,
+			    end->trace);
 		tx_dest_kick(d);
 		return;
 	}
@@ -200,14 +212,19 @@ static bool
 start_attempt(struct tx_dest *d)
 {
 	struct tx_attempt_args args = {
-		.tx = d->tx, .way = d->way, .domain = d->domain, .fresh = any_fresh(d),
+		.tx = d->tx,
+		.way = d->way,
+		.domain = d->domain,
+		.fresh = any_fresh(d),
 	};
 	struct tx_attempt *a;
 	struct tx_slot slot;
 
-	if (!tx_pool_take(&d->tx->pool, d->way->k, is_living(d), &slot, &d->wait))
+	if (!tx_pool_take(&d->tx->pool, d->way->k, is_living(d), &slot,
+		&d->wait))
 		return false;
-	if (d->winner != NULL && !args.fresh && clock_mono_ms() - d->winner_mono_ms < WINNER_MS)
+	if (d->winner != NULL && !args.fresh &&
+	    clock_mono_ms() - d->winner_mono_ms < WINNER_MS)
 		args.known = d->winner;
 	a = tx_attempt_start(&args, on_attempt_end, d);
 	a->slot = slot;
@@ -243,8 +260,10 @@ renew_way(struct tx_dest *d)
 	tx_way_unref(&d->way);
 	forget_winner(d);
 	d->way = tx_way_new(tx->conf, d->connector, d->with, &f);
-	if (d->way == NULL && d->with != NULL && conf_connector(tx->conf, d->connector) != NULL) {
-		log_warn("overrides", "connector=%s text=\"%s\"", d->connector, f.text);
+	if (d->way == NULL && d->with != NULL &&
+	    conf_connector(tx->conf, d->connector) != NULL) {
+		log_warn("overrides", "connector=%s text=\"%s\"", d->connector,
+		    f.text);
 		d->way = tx_way_new(tx->conf, d->connector, NULL, &f);
 	}
 	return d->way != NULL && d->way->k->enabled;
@@ -254,7 +273,9 @@ static bool
 wants_more(const struct tx_dest *d)
 {
 	const unsigned limit = d->way->k->concurrency;
-	const unsigned most = d->nready == 0 ? 1 : d->nready * 2 < limit ? d->nready * 2 : limit;
+	const unsigned most = d->nready == 0 ? 1 :
+	    d->nready * 2 < limit	     ? d->nready * 2 :
+					       limit;
 
 	if (d->nwaiting <= d->nattempts || d->nready + d->nattempts >= most)
 		return false;
@@ -271,7 +292,8 @@ dest_run(struct tx_dest *d)
 		return;
 	}
 	while (d->nwaiting > 0 && !list_empty(&d->idle))
-		tx_session_wake(LIST_OWNER(d->idle.next, struct tx_session, link));
+		tx_session_wake(
+		    LIST_OWNER(d->idle.next, struct tx_session, link));
 	while (wants_more(d))
 		if (!start_attempt(d))
 			return;
@@ -290,7 +312,8 @@ tx_dest_next(struct tx_dest *d, const struct tx_session *s)
 bool
 tx_dest_wants(const struct tx_dest *d, const struct tx_session *s)
 {
-	return !d->orphan && !d->tx->draining && s->way->conf == d->tx->conf && s->way->k->enabled;
+	return !d->orphan && !d->tx->draining && s->way->conf == d->tx->conf &&
+	    s->way->k->enabled;
 }
 
 void
@@ -403,7 +426,8 @@ static void
 dismiss_idle(struct tx_dest *d)
 {
 	while (!list_empty(&d->idle))
-		tx_session_dismiss(LIST_OWNER(d->idle.next, struct tx_session, link));
+		tx_session_dismiss(
+		    LIST_OWNER(d->idle.next, struct tx_session, link));
 }
 
 void
@@ -433,7 +457,8 @@ tx_dest_all_lost(struct tx *tx)
 		cancel_attempts(d, true);
 		dismiss_idle(d);
 		LIST_EACH(it, &d->busy) {
-			struct tx_session *s = LIST_OWNER(it, struct tx_session, link);
+			struct tx_session *s =
+			    LIST_OWNER(it, struct tx_session, link);
 
 			if (s->job != NULL)
 				s->job->orphan = true;
@@ -460,7 +485,8 @@ abort_sessions(struct tx_dest *d)
 
 	for (size_t i = 0; i < COUNT_OF(lists); i++)
 		while (!list_empty(lists[i]))
-			tx_session_abort(LIST_OWNER(lists[i]->next, struct tx_session, link));
+			tx_session_abort(LIST_OWNER(lists[i]->next,
+			    struct tx_session, link));
 }
 
 void
@@ -490,8 +516,8 @@ tx_dest_all_free(struct tx *tx)
 static bool
 is_unused(const struct tx_dest *d, int64_t now_mono_ms)
 {
-	return d->nwaiting == 0 && d->nready == 0 && d->nattempts == 0 && !d->kicked &&
-	    now_mono_ms - d->used_mono_ms >= UNUSED_MS;
+	return d->nwaiting == 0 && d->nready == 0 && d->nattempts == 0 &&
+	    !d->kicked && now_mono_ms - d->used_mono_ms >= UNUSED_MS;
 }
 
 void

@@ -82,7 +82,8 @@ keep_said(struct tx_job *job, const struct status *st)
 }
 
 static void
-decide(struct tx_job *job, struct tx_rcpt *r, const struct verdict *v, struct tx_said *said)
+decide(struct tx_job *job, struct tx_rcpt *r, const struct verdict *v,
+    struct tx_said *said)
 {
 	r->outcome = v->outcome;
 	r->maybe_sent = v->maybe_sent;
@@ -99,7 +100,8 @@ tx_job_judge(struct tx_job *job, uint32_t i, const struct verdict *v)
 }
 
 void
-tx_job_judge_all(struct tx_job *job, enum tx_rcpt_state state, const struct verdict *v)
+tx_job_judge_all(struct tx_job *job, enum tx_rcpt_state state,
+    const struct verdict *v)
 {
 	struct tx_said *said = NULL;
 
@@ -116,7 +118,8 @@ void
 tx_job_reset(struct tx_job *job)
 {
 	for (uint32_t i = 0; i < job->n; i++)
-		if (job->rcpts[i].state == RCPT_TAKEN || job->rcpts[i].state == RCPT_LATER)
+		if (job->rcpts[i].state == RCPT_TAKEN ||
+		    job->rcpts[i].state == RCPT_LATER)
 			job->rcpts[i].state = RCPT_TODO;
 }
 
@@ -129,7 +132,8 @@ tx_job_round_over(struct tx_job *job, bool progress)
 }
 
 static void
-say_outcome(const struct tx_job *job, const struct recipient *to, const struct tx_rcpt *r)
+say_outcome(const struct tx_job *job, const struct recipient *to,
+    const struct tx_rcpt *r)
 {
 	static const char *const events[] = {
 		[OUTCOME_DELIVERED] = "delivered",
@@ -142,14 +146,20 @@ say_outcome(const struct tx_job *job, const struct recipient *to, const struct t
 		[OUTCOME_FAILED]    = C_tx_failed_total,
 	};
 	const struct status *st = r->status;
-	char id[MSGID_TEXT_MAX], code[STATUS_CODE_MAX], rcpt[600], text[STATUS_TEXT_MAX + 64], dest[DOMAIN_MAX * 2];
+	char id[MSGID_TEXT_MAX], code[STATUS_CODE_MAX], rcpt[600],
+	    text[STATUS_TEXT_MAX + 64], dest[DOMAIN_MAX * 2];
 
 	counter_add(counts[r->outcome], 1);
-	log_event(events[r->outcome], "id=%s rcpt=%s dest=%s connector=%s peer=%s code=%s stage=%s reason=%s%s text=%s",
-	    msgid_text(&job->lease->id, id), log_quote(rcpt, sizeof rcpt, to->address),
-	    log_quote(dest, sizeof dest, job->lease->domain), job->lease->connector,
-	    st->peer[0] != '\0' ? st->peer : "-", status_code(st, code), stage_name(st->stage),
-	    reason_name(st->reason), r->maybe_sent ? " maybe_sent=yes" : "", log_quote(text, sizeof text, st->text));
+	log_event(events[r->outcome],
+	    "id=%s rcpt=%s dest=%s connector=%s peer=%s code=%s stage=%s "
+	    "reason=%s%s text=%s",
+	    msgid_text(&job->lease->id, id),
+	    log_quote(rcpt, sizeof rcpt, to->address),
+	    log_quote(dest, sizeof dest, job->lease->domain),
+	    job->lease->connector, st->peer[0] != '\0' ? st->peer : "-",
+	    status_code(st, code), stage_name(st->stage),
+	    reason_name(st->reason), r->maybe_sent ? " maybe_sent=yes" : "",
+	    log_quote(text, sizeof text, st->text));
 }
 
 void
@@ -164,7 +174,9 @@ tx_job_settle(struct tx_job **jobp, struct queue *q, const struct buf *trace)
 	for (uint32_t i = 0; i < job->n; i++) {
 		const struct tx_rcpt *r = &job->rcpts[i];
 
-		s[i] = (struct queue_settle){ .ordinal = job->lease->ordinals[i], .outcome = OUTCOME_RETURNED };
+		s[i] =
+		    (struct queue_settle){ .ordinal = job->lease->ordinals[i],
+			    .outcome = OUTCOME_RETURNED };
 		if (r->state != RCPT_DONE)
 			continue;
 		s[i].outcome = r->outcome;
@@ -180,7 +192,8 @@ tx_job_settle(struct tx_job **jobp, struct queue *q, const struct buf *trace)
 		counter_add(C_tx_bytes_total, (int64_t)job->lease->size);
 	/* A queue that is gone can only use good news: the rest it leases anew. */
 	if (!job->orphan || delivered)
-		queue_settle(q, job->lease, s, job->n, keep_trace && trace != NULL ? trace->data : NULL,
+		queue_settle(q, job->lease, s, job->n,
+		    keep_trace && trace != NULL ? trace->data : NULL,
 		    keep_trace && trace != NULL ? trace->len : 0);
 	if (s != few)
 		free(s);

@@ -70,7 +70,8 @@ static void
 evict(struct tx_pool *p, const struct tx_pool_group *g)
 {
 	LIST_EACH(it, &p->idle) {
-		struct tx_session *s = LIST_OWNER(it, struct tx_session, idle_link);
+		struct tx_session *s =
+		    LIST_OWNER(it, struct tx_session, idle_link);
 
 		if (g != NULL && s->slot.group != g)
 			continue;
@@ -87,8 +88,8 @@ wait_in(struct list *list, struct tx_wait *w)
 }
 
 bool
-tx_pool_take(struct tx_pool *p, const struct conf_connector *k, bool living, struct tx_slot *slot,
-    struct tx_wait *w)
+tx_pool_take(struct tx_pool *p, const struct conf_connector *k, bool living,
+    struct tx_slot *slot, struct tx_wait *w)
 {
 	struct tx_pool_group *g = group_of(p, k->name);
 
@@ -115,7 +116,8 @@ static void
 wake(struct tx_pool *p, struct list *list, unsigned n)
 {
 	while (n-- > 0 && !list_empty(list)) {
-		struct tx_wait *w = LIST_OWNER(list->next, struct tx_wait, link);
+		struct tx_wait *w =
+		    LIST_OWNER(list->next, struct tx_wait, link);
 
 		list_del(&w->link);
 		p->on_room(w);

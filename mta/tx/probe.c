@@ -110,9 +110,14 @@ static void
 start_resolve(struct probe *p, const struct ask_request *q)
 {
 	const struct nexthop_args args = {
-		.conf = p->way->conf, .connector = p->way->k, .domain = p->domain,
-		.flags = (q->flags & ASK_NO_ASK) != 0 ? NEXTHOP_NO_ASK : NEXTHOP_FRESH,
-		.kept = p->kept, .kept_len = q->kept_len, .trace = &p->trace,
+		.conf = p->way->conf,
+		.connector = p->way->k,
+		.domain = p->domain,
+		.flags = (q->flags & ASK_NO_ASK) != 0 ? NEXTHOP_NO_ASK :
+							NEXTHOP_FRESH,
+		.kept = p->kept,
+		.kept_len = q->kept_len,
+		.trace = &p->trace,
 	};
 
 	p->nexthop = nexthop_start(p->tx->resolver, &args, on_step, p);
@@ -121,7 +126,8 @@ start_resolve(struct probe *p, const struct ask_request *q)
 /* ---- probe ---- */
 
 static void
-on_probed(void *ctx, struct tx_attempt *attempt, const struct tx_attempt_end *end)
+on_probed(void *ctx, struct tx_attempt *attempt,
+    const struct tx_attempt_end *end)
 {
 	struct probe *p = ctx;
 	struct ask_answer *a = p->answer;
@@ -131,9 +137,10 @@ on_probed(void *ctx, struct tx_attempt *attempt, const struct tx_attempt_end *en
 	add_targets(a, end->addrs, end->naddrs);
 	a->verdict = end->session != NULL ? 2 : end->status->class_;
 	if (end->session != NULL) {
-		status_set(&a->status, 2, 0, 0, STAGE_ehlo, REASON_none, "%s greets and takes mail",
+		status_set(&a->status, 2, 0, 0, STAGE_ehlo, REASON_none,
+		    "%s greets and takes mail", end->session->peer);
+		str_copy(a->status.peer, sizeof a->status.peer,
 		    end->session->peer);
-		str_copy(a->status.peer, sizeof a->status.peer, end->session->peer);
 	} else {
 		a->status = *end->status;
 	}
@@ -169,10 +176,12 @@ probe_start(struct tx *tx, uint32_t number, const struct ask_request *q)
 	struct probe *p;
 
 	if (tx->nprobes >= PROBES_MAX || tx->draining) {
-		answerer_end(tx->answerer, number, false, 0, "too many lookups under way");
+		answerer_end(tx->answerer, number, false, 0,
+		    "too many lookups under way");
 		return;
 	}
-	way = tx_way_new(tx->conf, q->connector != NULL ? q->connector : "", q->with, &f);
+	way = tx_way_new(tx->conf, q->connector != NULL ? q->connector : "",
+	    q->with, &f);
 	if (way == NULL) {
 		answerer_end(tx->answerer, number, false, 0, f.text);
 		return;
@@ -220,8 +229,10 @@ on_cache_row(void *ctx, const struct dns_cache_row *r)
 	char qtype[16], outcome[24];
 	struct buf row = { 0 };
 
-	buf_printf(&row, "%s\t%s\t%s\t%s\t%lld\t%s", r->set, r->name, trace_qtype_name(r->qtype, qtype),
-	    trace_outcome_name(r->outcome, outcome), (long long)r->ttl_ms, r->answer);
+	buf_printf(&row, "%s\t%s\t%s\t%s\t%lld\t%s", r->set, r->name,
+	    trace_qtype_name(r->qtype, qtype),
+	    trace_outcome_name(r->outcome, outcome), (long long)r->ttl_ms,
+	    r->answer);
 	row_out(ctx, &row);
 }
 
@@ -230,9 +241,10 @@ on_server_row(void *ctx, const struct dns_server_row *r)
 {
 	struct buf row = { 0 };
 
-	buf_printf(&row, "%s\t%s\t%llu\t%llu\t%llu\t%llu\t%u\t%lld", r->set, r->server,
-	    (unsigned long long)r->asked, (unsigned long long)r->answered,
-	    (unsigned long long)r->timeouts, (unsigned long long)r->servfail, r->avg_ms,
+	buf_printf(&row, "%s\t%s\t%llu\t%llu\t%llu\t%llu\t%u\t%lld", r->set,
+	    r->server, (unsigned long long)r->asked,
+	    (unsigned long long)r->answered, (unsigned long long)r->timeouts,
+	    (unsigned long long)r->servfail, r->avg_ms,
 	    (long long)r->cooldown_ms);
 	row_out(ctx, &row);
 }
@@ -249,7 +261,8 @@ probe_ask(void *ctx, uint32_t number, const struct ask_request *q)
 		probe_start(tx, number, q);
 		return;
 	case ASK_DNS_CACHE:
-		resolver_cache_rows(tx->resolver, q->domain, on_cache_row, &rows);
+		resolver_cache_rows(tx->resolver, q->domain, on_cache_row,
+		    &rows);
 		break;
 	case ASK_DNS_SERVERS:
 		resolver_server_rows(tx->resolver, on_server_row, &rows);
@@ -258,7 +271,8 @@ probe_ask(void *ctx, uint32_t number, const struct ask_request *q)
 		rows.n = resolver_flush(tx->resolver, q->domain);
 		break;
 	default:
-		answerer_end(tx->answerer, number, false, 0, "unknown question");
+		answerer_end(tx->answerer, number, false, 0,
+		    "unknown question");
 		return;
 	}
 	answerer_end(tx->answerer, number, true, rows.n, "");

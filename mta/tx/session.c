@@ -78,7 +78,8 @@ wait_ms(const struct tx_session *s, enum tx_state st)
 static void
 session_move(struct tx_session *s, enum tx_state to)
 {
-	log_trace("tx_state", "peer=%s from=%s to=%s", s->peer, rows[s->state].name, rows[to].name);
+	log_trace("tx_state", "peer=%s from=%s to=%s", s->peer,
+	    rows[s->state].name, rows[to].name);
 	s->state = to;
 	if (to != TX_CLOSED)
 		smtp_stream_timeout(s->stream, wait_ms(s, to));
@@ -122,11 +123,16 @@ attempt_lost(struct tx_session *s, enum verdict_fact fact, int err)
 	struct tx_attempt *a = s->attempt;
 	struct verdict v;
 	const struct verdict_case c = {
-		.stage = rows[s->state].stage, .fact = fact, .peer = s->peer, .err = err,
+		.stage = rows[s->state].stage,
+		.fact = fact,
+		.peer = s->peer,
+		.err = err,
 	};
 
 	if (s->state == TX_CONNECT) {
-		err = fact == FACT_SILENT ? ETIMEDOUT : err == 0 ? ECONNRESET : err;
+		err = fact == FACT_SILENT ? ETIMEDOUT :
+		    err == 0		  ? ECONNRESET :
+					    err;
 		verdict_connect(&v.status, s->peer, err);
 	} else {
 		err = 0;
@@ -144,7 +150,10 @@ session_break(struct tx_session *s, enum verdict_fact fact, int err)
 {
 	struct verdict v;
 	const struct verdict_case c = {
-		.stage = rows[s->state].stage, .fact = fact, .peer = s->peer, .err = err,
+		.stage = rows[s->state].stage,
+		.fact = fact,
+		.peer = s->peer,
+		.err = err,
 		.dot_written = s->dot_written,
 	};
 
@@ -183,7 +192,8 @@ static size_t
 on_readable(void *ctx, const uint8_t *data, size_t n)
 {
 	struct tx_session *s = ctx;
-	const bool dot_here = s->state == TX_DOT && smtp_stream_pending(s->stream) > 0;
+	const bool dot_here =
+	    s->state == TX_DOT && smtp_stream_pending(s->stream) > 0;
 	unsigned awaited = dot_here ? 0 : s->expected;
 	enum smtp_reply_result result;
 	struct smtp_reply r;
@@ -193,7 +203,8 @@ on_readable(void *ctx, const uint8_t *data, size_t n)
 			session_break(s, FACT_PREMATURE, 0);
 			break;
 		}
-		at += smtp_reply_feed(&s->parser, data + at, n - at, &r, &result);
+		at +=
+		    smtp_reply_feed(&s->parser, data + at, n - at, &r, &result);
 		if (result == SMTP_REPLY_MORE)
 			break;
 		if (result == SMTP_REPLY_MALFORMED) {
@@ -246,10 +257,13 @@ static const struct smtp_stream_ops stream_ops = {
 static int
 connect_to(const struct conf_addr *a, int *err_r)
 {
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(a->port) };
-	struct sockaddr_in in4 = { .sin_family = AF_INET, .sin_port = htons(a->port) };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6,
+		.sin6_port = htons(a->port) };
+	struct sockaddr_in in4 = { .sin_family = AF_INET,
+		.sin_port = htons(a->port) };
 	const bool v4 = a->family == AF_INET;
-	const struct sockaddr *sa = v4 ? (const struct sockaddr *)&in4 : (const struct sockaddr *)&in6;
+	const struct sockaddr *sa =
+	    v4 ? (const struct sockaddr *)&in4 : (const struct sockaddr *)&in6;
 	const int on = 1;
 	int fd;
 
@@ -262,7 +276,8 @@ connect_to(const struct conf_addr *a, int *err_r)
 	}
 	/* Best effort: without it the last piece of a message may wait 40 ms. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	if (connect(fd, sa, v4 ? sizeof in4 : sizeof in6) == -1 && errno != EINPROGRESS) {
+	if (connect(fd, sa, v4 ? sizeof in4 : sizeof in6) == -1 &&
+	    errno != EINPROGRESS) {
 		*err_r = errno;
 		close(fd);
 		return -1;
@@ -331,7 +346,10 @@ tx_session_abort(struct tx_session *s)
 {
 	struct verdict v;
 	const struct verdict_case c = {
-		.stage = rows[s->state].stage, .fact = FACT_LOST, .peer = s->peer, .err = ECANCELED,
+		.stage = rows[s->state].stage,
+		.fact = FACT_LOST,
+		.peer = s->peer,
+		.err = ECANCELED,
 		.dot_written = true,
 	};
 

@@ -25,7 +25,8 @@
 #define PIECE_MAX (64u << 10)
 
 static void
-judge_reply(struct tx_session *s, enum stage stage, const struct smtp_reply *r, struct verdict *v)
+judge_reply(struct tx_session *s, enum stage stage, const struct smtp_reply *r,
+    struct verdict *v)
 {
 	const struct verdict_case c = {
 		.stage = stage, .fact = FACT_REPLY, .reply = r, .peer = s->peer,
@@ -96,7 +97,8 @@ greeting_reply(struct tx_session *s, const struct smtp_reply *r)
 static void
 say_hello(struct tx_session *s, const char *verb)
 {
-	const char *name = s->way->k->helo != NULL ? s->way->k->helo : s->way->conf->hostname;
+	const char *name =
+	    s->way->k->helo != NULL ? s->way->k->helo : s->way->conf->hostname;
 
 	smtp_stream_printf(s->stream, "%s %s\r\n", verb, name);
 	s->expected++;
@@ -119,7 +121,8 @@ read_offer(struct tx_session *s)
 {
 	const char *line;
 
-	for (unsigned i = 1; (line = smtp_reply_line(&s->parser, i)) != NULL; i++) {
+	for (unsigned i = 1; (line = smtp_reply_line(&s->parser, i)) != NULL;
+	     i++) {
 		if (str_eq_nocase(line, "PIPELINING")) {
 			s->pipelining = true;
 		} else if (str_eq_nocase(line, "8BITMIME")) {
@@ -196,7 +199,8 @@ step_broken(struct tx_session *s, const struct verdict *v)
 	/* A peer that closed an idle connection while we took it up again has refused nothing. */
 	const bool stale = s->state == TX_MAIL && !barren && !v->status.remote;
 	/* From the body on only those are hit whom RCPT took, unless all begins anew. */
-	const bool at_dot = (s->state == TX_DOT || s->state == TX_BODY) && !v->again;
+	const bool at_dot =
+	    (s->state == TX_DOT || s->state == TX_BODY) && !v->again;
 	bool open;
 
 	step_trace(s, v->status.stage, v->status.text);
@@ -235,14 +239,16 @@ unfit(const struct tx_session *s, const struct tx_job *job, struct verdict *v)
 	for (uint32_t i = 0; ok && i < e->nrecipients; i++)
 		ok = clean(e->recipients[i].address);
 	if (!ok) {
-		status_set(&v->status, 5, 1, 3, STAGE_mail, REASON_policy, "control character in an address");
+		status_set(&v->status, 5, 1, 3, STAGE_mail, REASON_policy,
+		    "control character in an address");
 		return true;
 	}
 	if (s->size_max == 0 || job->lease->size <= s->size_max)
 		return false;
 	status_set(&v->status, 5, 3, 4, STAGE_mail, REASON_smtp_5xx,
 	    "message of %llu octets is larger than the %llu that %s takes",
-	    (unsigned long long)job->lease->size, (unsigned long long)s->size_max, s->peer);
+	    (unsigned long long)job->lease->size,
+	    (unsigned long long)s->size_max, s->peer);
 	str_copy(v->status.peer, sizeof v->status.peer, s->peer);
 	return true;
 }
@@ -254,7 +260,8 @@ next_job(struct tx_session *s)
 	struct verdict v;
 
 	for (;;) {
-		if (s->dest == NULL || !tx_dest_wants(s->dest, s) || s->messages >= s->way->k->messages)
+		if (s->dest == NULL || !tx_dest_wants(s->dest, s) ||
+		    s->messages >= s->way->k->messages)
 			return TX_QUIT;
 		job = tx_dest_next(s->dest, s);
 		if (job == NULL)
@@ -322,7 +329,8 @@ say_8bit(const struct tx_session *s)
 {
 	char id[MSGID_TEXT_MAX];
 
-	log_event("sent_8bit", "id=%s peer=%s text=\"8BITMIME is not offered, sent as it is\"",
+	log_event("sent_8bit",
+	    "id=%s peer=%s text=\"8BITMIME is not offered, sent as it is\"",
 	    msgid_text(&s->job->lease->id, id), s->peer);
 }
 
@@ -340,7 +348,8 @@ mail_enter(struct tx_session *s)
 	b = smtp_stream_begin(s->stream);
 	put_mail(s, b);
 	if (s->batched) {
-		for (uint32_t i = 0; (i = tx_job_next(job, i, RCPT_TODO)) < job->n; i++)
+		for (uint32_t i = 0;
+		     (i = tx_job_next(job, i, RCPT_TODO)) < job->n; i++)
 			put_rcpt(s, b, i);
 		put_data(s, b);
 	}
@@ -444,7 +453,8 @@ data_reply(struct tx_session *s, const struct smtp_reply *r)
 		return TX_CLOSED;
 	}
 	if (v.whom == HITS_NOBODY)
-		return !taken || s->job->lease->body != NULL ? TX_DOT : body_piece(s);
+		return !taken || s->job->lease->body != NULL ? TX_DOT :
+							       body_piece(s);
 	if (taken) {
 		trace_reply(s, STAGE_data, r);
 		tx_job_judge_all(s->job, RCPT_TAKEN, &v);
@@ -458,12 +468,15 @@ data_reply(struct tx_session *s, const struct smtp_reply *r)
 static enum tx_state
 body_unreadable(struct tx_session *s, const char *why)
 {
-	struct verdict v = { .whom = HITS_MESSAGE, .outcome = OUTCOME_DEFERRED };
+	struct verdict v = { .whom = HITS_MESSAGE,
+		.outcome = OUTCOME_DEFERRED };
 	struct tx_dest *d = s->dest;
 	char id[MSGID_TEXT_MAX];
 
-	log_warn("body_unreadable", "id=%s why=\"%s\"", msgid_text(&s->job->lease->id, id), why);
-	status_set(&v.status, 4, 3, 0, STAGE_body, REASON_local, "cannot read the message: %s", why);
+	log_warn("body_unreadable", "id=%s why=\"%s\"",
+	    msgid_text(&s->job->lease->id, id), why);
+	status_set(&v.status, 4, 3, 0, STAGE_body, REASON_local,
+	    "cannot read the message: %s", why);
 	tx_job_judge_all(s->job, RCPT_TAKEN, &v);
 	tx_job_round_over(s->job, false);
 	settle(s);
@@ -483,10 +496,13 @@ body_piece(struct tx_session *s)
 	if (left == 0)
 		return TX_DOT;
 	do
-		n = pread(l->body_fd, piece, left < sizeof piece ? left : sizeof piece, (off_t)s->body_at);
+		n = pread(l->body_fd, piece,
+		    left < sizeof piece ? left : sizeof piece,
+		    (off_t)s->body_at);
 	while (n == -1 && errno == EINTR);
 	if (n <= 0)
-		return body_unreadable(s, n == 0 ? "file is too short" : strerror(errno));
+		return body_unreadable(s,
+		    n == 0 ? "file is too short" : strerror(errno));
 	smtp_dot_out(&s->dot, piece, (size_t)n, smtp_stream_begin(s->stream));
 	smtp_stream_end(s->stream);
 	s->body_at += (uint64_t)n;

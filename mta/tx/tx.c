@@ -30,7 +30,8 @@ take_early(struct tx *tx)
 {
 	loop_timer_clear(tx->early_timer);
 	LIST_EACH_SAFE(it, &tx->early) {
-		struct early_lease *e = LIST_OWNER(it, struct early_lease, link);
+		struct early_lease *e =
+		    LIST_OWNER(it, struct early_lease, link);
 
 		list_del(&e->link);
 		tx_dispatch(tx, e->lease);
@@ -42,7 +43,8 @@ take_early(struct tx *tx)
 static void
 on_early_timer(void *ctx)
 {
-	log_warn("conf_late", "text=\"leases name a configuration that did not come\"");
+	log_warn("conf_late",
+	    "text=\"leases name a configuration that did not come\"");
 	take_early(ctx);
 }
 
@@ -69,7 +71,8 @@ on_lost(void *ctx)
 	struct tx *tx = ctx;
 
 	LIST_EACH_SAFE(it, &tx->early) {
-		struct early_lease *e = LIST_OWNER(it, struct early_lease, link);
+		struct early_lease *e =
+		    LIST_OWNER(it, struct early_lease, link);
 
 		list_del(&e->link);
 		queue_lease_free(&e->lease);
@@ -79,7 +82,8 @@ on_lost(void *ctx)
 	tx_dest_all_lost(tx);
 }
 
-static const struct queue_tx_handlers tx_handlers = { .lease = on_lease, .lost = on_lost };
+static const struct queue_tx_handlers tx_handlers = { .lease = on_lease,
+	.lost = on_lost };
 
 static const void *
 dest_key(const void *value, size_t *n_r)
@@ -106,7 +110,9 @@ on_drain_late(void *ctx)
 {
 	struct tx *tx = ctx;
 
-	log_warn("drain", "messages=%zu text=\"not finished in time, given back\"", tx->njobs);
+	log_warn("drain",
+	    "messages=%zu text=\"not finished in time, given back\"",
+	    tx->njobs);
 	tx_dest_all_abort(tx);
 }
 
@@ -156,7 +162,8 @@ static void
 abort_leaving(struct tx *tx)
 {
 	while (!list_empty(&tx->leaving))
-		tx_session_abort(LIST_OWNER(tx->leaving.next, struct tx_session, link));
+		tx_session_abort(
+		    LIST_OWNER(tx->leaving.next, struct tx_session, link));
 }
 
 static void
@@ -234,7 +241,8 @@ role_reload(void *ctx, struct conf *conf)
 }
 
 static void
-role_peer(void *ctx, enum role role, unsigned index, uint32_t generation, int fd)
+role_peer(void *ctx, enum role role, unsigned index, uint32_t generation,
+    int fd)
 {
 	(void)ctx;
 	(void)index;

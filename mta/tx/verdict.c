@@ -29,18 +29,24 @@ static const struct stage_row {
 };
 
 static void
-status_said(struct status *st, const struct verdict_case *c, uint8_t class_, enum reason reason)
+status_said(struct status *st, const struct verdict_case *c, uint8_t class_,
+    enum reason reason)
 {
 	const struct smtp_reply *r = c->reply;
 	const bool enhanced = r->has_enhanced;
 	char code[24] = "";
 
 	if (enhanced)
-		snprintf(code, sizeof code, "%u.%u.%u ", r->class_, r->subject, r->detail);
-	status_set(st, class_, enhanced ? r->subject : 0, enhanced ? r->detail : 0, c->stage, reason,
+		snprintf(code, sizeof code, "%u.%u.%u ", r->class_, r->subject,
+		    r->detail);
+	status_set(st, class_, enhanced ? r->subject : 0,
+	    enhanced ? r->detail : 0, c->stage, reason,
 	    "%s said: %u %s%s%s%s%s", c->peer, r->code, code, r->text,
-	    class_ == 2 ? "" : c->stage == STAGE_greeting ? " (at the " : " (in reply to ",
-	    class_ == 2 ? "" : stage_rows[c->stage].doing, class_ == 2 ? "" : ")");
+	    class_ == 2			   ? "" :
+		c->stage == STAGE_greeting ? " (at the " :
+					     " (in reply to ",
+	    class_ == 2 ? "" : stage_rows[c->stage].doing,
+	    class_ == 2 ? "" : ")");
 	st->reply = (uint16_t)r->code;
 	st->remote = true;
 	snprintf(st->peer, sizeof st->peer, "%s", c->peer);
@@ -53,19 +59,23 @@ status_found(struct status *st, const struct verdict_case *c)
 
 	switch (c->fact) {
 	case FACT_LOST:
-		status_set(st, 4, 4, 2, c->stage, REASON_peer_lost, "lost the connection with %s while %s%s (%s)",
-		    c->peer, c->stage == STAGE_body ? "" : "waiting at ", doing,
+		status_set(st, 4, 4, 2, c->stage, REASON_peer_lost,
+		    "lost the connection with %s while %s%s (%s)", c->peer,
+		    c->stage == STAGE_body ? "" : "waiting at ", doing,
 		    c->err == 0 ? "closed by the peer" : strerror(c->err));
 		break;
 	case FACT_SILENT:
-		status_set(st, 4, 4, 2, c->stage, REASON_peer_lost, "%s was silent too long at %s", c->peer, doing);
+		status_set(st, 4, 4, 2, c->stage, REASON_peer_lost,
+		    "%s was silent too long at %s", c->peer, doing);
 		break;
 	case FACT_PREMATURE:
 		status_set(st, 4, 5, 0, c->stage, REASON_smtp_protocol,
-		    "%s answered before it was its turn, at %s", c->peer, doing);
+		    "%s answered before it was its turn, at %s", c->peer,
+		    doing);
 		break;
 	default:
-		status_set(st, 4, 5, 0, c->stage, REASON_smtp_protocol, "%s sent no valid SMTP reply at %s", c->peer, doing);
+		status_set(st, 4, 5, 0, c->stage, REASON_smtp_protocol,
+		    "%s sent no valid SMTP reply at %s", c->peer, doing);
 	}
 	snprintf(st->peer, sizeof st->peer, "%s", c->peer);
 }
@@ -73,15 +83,18 @@ status_found(struct status *st, const struct verdict_case *c)
 static void
 judge_break(struct verdict *v, const struct verdict_case *c)
 {
-	const bool before_dot = c->stage == STAGE_mail || c->stage == STAGE_rcpt || c->stage == STAGE_data;
+	const bool before_dot = c->stage == STAGE_mail ||
+	    c->stage == STAGE_rcpt || c->stage == STAGE_data;
 
 	status_found(&v->status, c);
 	v->close = true;
 	v->whom = stage_rows[c->stage].whom;
 	if (v->whom == HITS_DESTINATION) {
 		if (c->stage == STAGE_greeting)
-			v->status.reason = c->fact == FACT_LOST || c->fact == FACT_SILENT ?
-			    REASON_smtp_greeting : REASON_smtp_protocol;
+			v->status.reason =
+			    c->fact == FACT_LOST || c->fact == FACT_SILENT ?
+			    REASON_smtp_greeting :
+			    REASON_smtp_protocol;
 		v->outcome = OUTCOME_RETURNED;
 		return;
 	}
@@ -90,7 +103,8 @@ judge_break(struct verdict *v, const struct verdict_case *c)
 		v->whom = HITS_MESSAGE;
 	v->outcome = OUTCOME_DEFERRED;
 	v->maybe_sent = c->dot_written;
-	v->again = before_dot || (c->stage == STAGE_body && !c->dot_written && c->fact == FACT_LOST);
+	v->again = before_dot ||
+	    (c->stage == STAGE_body && !c->dot_written && c->fact == FACT_LOST);
 }
 
 /* RFC 5321 4.5.3.1.10: 552 in this place means 452. */
@@ -149,8 +163,10 @@ verdict_judge(struct verdict *v, const struct verdict_case *c)
 	v->close = c->reply->code == 421;
 	if (v->whom == HITS_DESTINATION) {
 		/* The destination waits, whatever the class: only replies about the mail may fail it. */
-		status_said(&v->status, c, 4, c->stage == STAGE_greeting ? REASON_smtp_greeting :
-		    class_ == 4 ? REASON_smtp_4xx : REASON_smtp_5xx);
+		status_said(&v->status, c, 4,
+		    c->stage == STAGE_greeting ? REASON_smtp_greeting :
+			class_ == 4	       ? REASON_smtp_4xx :
+						 REASON_smtp_5xx);
 		v->outcome = OUTCOME_RETURNED;
 		return;
 	}
@@ -158,7 +174,8 @@ verdict_judge(struct verdict *v, const struct verdict_case *c)
 		v->later = true;
 		class_ = 4;
 	}
-	status_said(&v->status, c, (uint8_t)class_, class_ == 4 ? REASON_smtp_4xx : REASON_smtp_5xx);
+	status_said(&v->status, c, (uint8_t)class_,
+	    class_ == 4 ? REASON_smtp_4xx : REASON_smtp_5xx);
 	v->outcome = class_ == 4 ? OUTCOME_DEFERRED : OUTCOME_FAILED;
 	v->again = v->close && c->stage != STAGE_dot && c->stage != STAGE_body;
 	if (v->close && v->whom == HITS_RECIPIENT)
@@ -169,7 +186,8 @@ verdict_judge(struct verdict *v, const struct verdict_case *c)
 static bool
 local_trouble(int err)
 {
-	return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM || err == EADDRNOTAVAIL;
+	return err == EMFILE || err == ENFILE || err == ENOBUFS ||
+	    err == ENOMEM || err == EADDRNOTAVAIL;
 }
 
 void
@@ -177,14 +195,17 @@ verdict_connect(struct status *st, const char *peer, int err)
 {
 	switch (err) {
 	case ECONNREFUSED:
-		status_set(st, 4, 4, 1, STAGE_connect, REASON_connect_refused, "%s refused the connection", peer);
+		status_set(st, 4, 4, 1, STAGE_connect, REASON_connect_refused,
+		    "%s refused the connection", peer);
 		break;
 	case ETIMEDOUT:
-		status_set(st, 4, 4, 1, STAGE_connect, REASON_connect_timeout, "%s did not answer the connect", peer);
+		status_set(st, 4, 4, 1, STAGE_connect, REASON_connect_timeout,
+		    "%s did not answer the connect", peer);
 		break;
 	default:
-		status_set(st, 4, 4, 1, STAGE_connect, REASON_connect_unreachable, "cannot connect to %s: %s", peer,
-		    err == 0 ? "closed" : strerror(err));
+		status_set(st, 4, 4, 1, STAGE_connect,
+		    REASON_connect_unreachable, "cannot connect to %s: %s",
+		    peer, err == 0 ? "closed" : strerror(err));
 	}
 	if (local_trouble(err)) {
 		st->subject = 3;

@@ -12,7 +12,8 @@
 #define OVERRIDES_MAX 16
 
 static struct conf_connector *
-with_overrides(const struct conf *conf, const struct conf_connector *k, const char *with, struct fault *f)
+with_overrides(const struct conf *conf, const struct conf_connector *k,
+    const char *with, struct fault *f)
 {
 	char *words[OVERRIDES_MAX], *text = xstrdup(with), *rest = text, *word;
 	struct conf_connector *copy = NULL;
@@ -34,7 +35,8 @@ done:
 }
 
 struct tx_way *
-tx_way_new(struct conf *conf, const char *connector, const char *with, struct fault *f)
+tx_way_new(struct conf *conf, const char *connector, const char *with,
+    struct fault *f)
 {
 	const struct conf_connector *k = conf_connector(conf, connector);
 	struct conf_connector *copy = NULL;

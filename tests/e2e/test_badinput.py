@@ -153,6 +153,7 @@ def test_no_open_relay(world, matrix):
     s.hello()
     code, text = s.send("a@b.test", ["a@near.test"], b"x\r\n")
     equal(code, 550, "domain of nobody: %s" % text)
+    s.command("RSET")
     equal(s.send("a@b.test", ["a@far.test"], b"Subject: x\r\n\r\n")[0], 250, "domain of ours")
     s.close()
     f.arrived(1)

@@ -56,7 +56,8 @@ static void
 conn_flush(struct conn *c)
 {
 	while (c->out.len > 0) {
-		ssize_t n = send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(c->fd, c->out.data, c->out.len,
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n == -1 && errno == EAGAIN) {
 			loop_io_want(c->io, true, true);
@@ -118,7 +119,9 @@ command(struct conn *c, const char *line)
 	if (c->message < s->from_message)
 		s = &good;
 	if (str_starts_nocase(line, "EHLO ")) {
-		say(c, c->script->ehlo, "250-peer\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 1000000\r\n");
+		say(c, c->script->ehlo,
+		    "250-peer\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE "
+		    "1000000\r\n");
 	} else if (str_starts_nocase(line, "HELO ")) {
 		say(c, c->script->helo, "250 peer\r\n");
 	} else if (str_starts_nocase(line, "MAIL ")) {
@@ -127,7 +130,8 @@ command(struct conn *c, const char *line)
 		say(c, s->rcpt, rcpt_answer(line));
 	} else if (str_eq_nocase(line, "DATA")) {
 		say(c, s->data, "354 go on\r\n");
-		c->in_data = s->data == NULL || str_starts_nocase(s->data, "354");
+		c->in_data =
+		    s->data == NULL || str_starts_nocase(s->data, "354");
 		c->peer->body.len = 0;
 	} else if (str_eq_nocase(line, "RSET")) {
 		c->peer->resets++;
@@ -144,7 +148,8 @@ static void
 one_line(struct conn *c, char *line, size_t n)
 {
 	static const struct peer_script good;
-	const struct peer_script *s = c->message < c->script->from_message ? &good : c->script;
+	const struct peer_script *s =
+	    c->message < c->script->from_message ? &good : c->script;
 
 	if (!c->in_data) {
 		line[n - 1] = '\0';
@@ -180,7 +185,8 @@ on_conn(void *ctx, bool readable, bool writable)
 		}
 		c->in.len += n > 0 ? (size_t)n : 0;
 	}
-	while (!c->closing && c->in.len > 0 && (lf = memchr(c->in.data, '\n', c->in.len)) != NULL) {
+	while (!c->closing && c->in.len > 0 &&
+	    (lf = memchr(c->in.data, '\n', c->in.len)) != NULL) {
 		const size_t len = (size_t)(lf - c->in.data) + 1;
 		char *line = xstrndup((char *)c->in.data, len);
 
@@ -207,7 +213,8 @@ on_listen(void *ctx, bool readable, bool writable)
 	c = xcalloc(1, sizeof *c);
 	c->peer = p;
 	c->fd = fd;
-	c->script = &p->scripts[p->connections < p->nscripts ? p->connections : p->nscripts - 1];
+	c->script = &p->scripts[p->connections < p->nscripts ? p->connections :
+							       p->nscripts - 1];
 	p->connections++;
 	if (++p->open > p->most_open)
 		p->most_open = p->open;
@@ -219,13 +226,15 @@ on_listen(void *ctx, bool readable, bool writable)
 }
 
 struct peer *
-peer_new(struct loop *loop, const char *ip, const struct peer_script *scripts, size_t n)
+peer_new(struct loop *loop, const char *ip, const struct peer_script *scripts,
+    size_t n)
 {
 	struct peer *p = xcalloc(1, sizeof *p);
 	struct sockaddr_in a = { .sin_family = AF_INET };
 	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6 };
 	const bool v6 = strchr(ip, ':') != NULL;
-	struct sockaddr *sa = v6 ? (struct sockaddr *)&a6 : (struct sockaddr *)&a;
+	struct sockaddr *sa =
+	    v6 ? (struct sockaddr *)&a6 : (struct sockaddr *)&a;
 	socklen_t len = v6 ? sizeof a6 : sizeof a;
 
 	inet_pton(AF_INET, ip, &a.sin_addr);
@@ -235,9 +244,10 @@ peer_new(struct loop *loop, const char *ip, const struct peer_script *scripts, s
 	p->nscripts = n;
 	p->conns = xcalloc(1, sizeof *p->conns);
 	list_init(p->conns);
-	p->fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (p->fd == -1 || bind(p->fd, sa, len) == -1 || listen(p->fd, 128) == -1 ||
-	    getsockname(p->fd, sa, &len) == -1)
+	p->fd = socket(sa->sa_family,
+	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (p->fd == -1 || bind(p->fd, sa, len) == -1 ||
+	    listen(p->fd, 128) == -1 || getsockname(p->fd, sa, &len) == -1)
 		bug("peer: %s", strerror(errno));
 	p->port = ntohs(v6 ? a6.sin6_port : a.sin_port);
 	p->io = loop_io_new(loop, p->fd, on_listen, p);

@@ -60,12 +60,14 @@ queue_serve(struct queue *q, uint32_t max_leases, uint64_t max_bytes,
 
 void
 queue_settle(struct queue *q, const struct queue_lease *l,
-    const struct queue_settle *s, size_t n, const uint8_t *trace, size_t trace_len)
+    const struct queue_settle *s, size_t n, const uint8_t *trace,
+    size_t trace_len)
 {
 	(void)q;
 	(void)trace;
 	for (size_t i = 0; i < n && fake_queue.nsettles < FAKE_SETTLES; i++) {
-		struct fake_settle *k = &fake_queue.settles[fake_queue.nsettles++];
+		struct fake_settle *k =
+		    &fake_queue.settles[fake_queue.nsettles++];
 
 		*k = (struct fake_settle){
 			.lease = l->lease, .ordinal = s[i].ordinal,
@@ -134,8 +136,10 @@ add_recipients(struct queue_lease *l, const char *rcpts)
 	while ((word = strsep(&rest, " ")) != NULL) {
 		l->envelope.recipients = xrealloc(l->envelope.recipients,
 		    (n + 1) * sizeof *l->envelope.recipients);
-		l->ordinals = xrealloc(l->ordinals, (n + 1) * sizeof *l->ordinals);
-		l->envelope.recipients[n] = (struct recipient){ .address = xstrdup(word) };
+		l->ordinals =
+		    xrealloc(l->ordinals, (n + 1) * sizeof *l->ordinals);
+		l->envelope.recipients[n] =
+		    (struct recipient){ .address = xstrdup(word) };
 		l->ordinals[n] = n;
 		n++;
 	}
@@ -150,11 +154,13 @@ fake_queue_lease(const struct fake_lease *f)
 
 	l->lease = ++fake_queue.last_lease;
 	l->dest = f->dest;
-	l->connector = xstrdup(f->connector != NULL ? f->connector : "internet");
+	l->connector =
+	    xstrdup(f->connector != NULL ? f->connector : "internet");
 	l->domain = xstrdup(f->domain != NULL ? f->domain : "far.test");
 	l->conf_generation = f->generation;
 	memcpy(l->id.b, &l->lease, sizeof l->lease);
-	l->envelope.sender = xstrdup(f->sender != NULL ? f->sender : "a@here.test");
+	l->envelope.sender =
+	    xstrdup(f->sender != NULL ? f->sender : "a@here.test");
 	l->envelope.body_8bit = f->body_8bit;
 	l->envelope.listener = xstrdup("");
 	add_recipients(l, f->rcpts != NULL ? f->rcpts : "b@far.test");
@@ -162,7 +168,8 @@ fake_queue_lease(const struct fake_lease *f)
 	l->with = xstrdup(f->with);
 	l->body_fd = -1;
 	if (f->body != NULL || f->body_fd <= 0) {
-		l->body = (uint8_t *)xstrdup(f->body != NULL ? f->body : "Subject: x\r\n\r\nhello\r\n");
+		l->body = (uint8_t *)xstrdup(
+		    f->body != NULL ? f->body : "Subject: x\r\n\r\nhello\r\n");
 		l->size = strlen((char *)l->body);
 	} else {
 		l->body_fd = f->body_fd;

@@ -104,7 +104,9 @@ void
 resolver_server_rows(struct resolver *r,
     void (*row)(void *ctx, const struct dns_server_row *), void *ctx)
 {
-	const struct dns_server_row one = { .set = "system", .server = "10.0.0.53:53", .asked = 7 };
+	const struct dns_server_row one = { .set = "system",
+		.server = "10.0.0.53:53",
+		.asked = 7 };
 
 	(void)r;
 	row(ctx, &one);
@@ -131,7 +133,8 @@ on_timer(void *ctx)
 }
 
 struct nexthop *
-nexthop_start(struct resolver *r, const struct nexthop_args *args, nexthop_fn *fn, void *ctx)
+nexthop_start(struct resolver *r, const struct nexthop_args *args,
+    nexthop_fn *fn, void *ctx)
 {
 	struct nexthop *n = xcalloc(1, sizeof *n);
 

@@ -38,7 +38,12 @@ for rc in "$tmp"/*.rc; do
 	passed=$((passed + checks - bad))
 	[ "$bad" -eq 0 ] && continue
 	echo "FAILED: $prog (exit $code)"
-	grep -v -E ':[PS]:' "$out" | tail -n 60 | sed 's/^/    /'
+	# With a summary the failed checks tell all; without, the last words.
+	if [ -n "$sum" ] && grep -q -E '^[^ ]+\.c:[0-9]+:[FE]:' "$out"; then
+		grep -E '^[^ ]+\.c:[0-9]+:[FE]:' "$out"
+	else
+		tail -n 40 "$out"
+	fi | sed 's/^/    /'
 done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

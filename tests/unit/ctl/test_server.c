@@ -691,7 +691,7 @@ START_TEST(explain_asks_only_named_sets)
 	talk_run(&t, 0, "explain far.test");
 	has(&play.asked, "t0.1 flags=1 internet far.test kept=1 resolvers=external\n");
 	has(&t.out, "unknown (one resolver set)");
-	has(&t.out, "not known: resolvers=external   the connector does not name this "
+	has(&t.out, "not known: resolvers=external    the connector does not name this "
 	    "set; explain --all-sets asks it\n");
 	has_not(&t.out, "external 10.0.0.53");
 	talk_close(&t);
@@ -750,7 +750,7 @@ START_TEST(explain_does_not_wait_for_ever)
 	loop_run(loop);
 	ck_assert_int_eq(t.code, 0);
 	has(&t.out, "4.4.3 AAAA mx.far.test: SERVFAIL");
-	has(&t.out, "not known: ipv6=false           no answer within 3 s\n");
+	has(&t.out, "not known: ipv6=false            no answer within 3 s\n");
 	ck_assert_uint_gt(fake_cancelled, 0);
 	talk_close(&t);
 }

@@ -32,11 +32,20 @@ static inline void
 bed_connector(struct conf_connector *k, const char *name)
 {
 	*k = (struct conf_connector){
-		.name = (char *)name, .enabled = true, .port = 25,
-		.helo = (char *)"relay.test", .pipelining = true,
-		.concurrency = 20, .connections = 200, .messages = 1000, .recipients = 100,
-		.connect_timeout_ms = 5000, .command_timeout_ms = 5000,
-		.data_timeout_ms = 5000, .dot_timeout_ms = 5000, .idle_ms = 100,
+		.name = (char *)name,
+		.enabled = true,
+		.port = 25,
+		.helo = (char *)"relay.test",
+		.pipelining = true,
+		.concurrency = 20,
+		.connections = 200,
+		.messages = 1000,
+		.recipients = 100,
+		.connect_timeout_ms = 5000,
+		.command_timeout_ms = 5000,
+		.data_timeout_ms = 5000,
+		.dot_timeout_ms = 5000,
+		.idle_ms = 100,
 		.resolve = { .ipv6 = true, .family_on_5xx = true },
 	};
 }
@@ -106,8 +115,8 @@ bed_quiet(void *ctx)
 {
 	struct bed *b = ctx;
 
-	return bed_all_settled(NULL) && b->tx->pool.used == 0 && list_empty(&b->tx->leaving) &&
-	    !b->tx->run_posted;
+	return bed_all_settled(NULL) && b->tx->pool.used == 0 &&
+	    list_empty(&b->tx->leaving) && !b->tx->run_posted;
 }
 
 static inline void

@@ -116,10 +116,12 @@ START_TEST(nobody_there_defers_the_destination)
 	lease_many(1, 20);
 	bed_settle_all(&bed);
 	ck_assert_uint_eq(fake_queue.nfailed, 1);
-	ck_assert_int_eq(fake_queue.failed[0].status.reason, REASON_connect_refused);
+	ck_assert_int_eq(fake_queue.failed[0].status.reason,
+	    REASON_connect_refused);
 	ck_assert_uint_eq(fake_queue.failed[0].dest, 1);
 	for (uint64_t i = 1; i <= 20; i++)
-		ck_assert_int_eq(fake_queue_settle(i, 0)->outcome, OUTCOME_RETURNED);
+		ck_assert_int_eq(fake_queue_settle(i, 0)->outcome,
+		    OUTCOME_RETURNED);
 	bed_close(&bed, &peer);
 }
 END_TEST
@@ -127,7 +129,8 @@ END_TEST
 /* What a server said tells more than one that was not there, whichever came first. */
 START_TEST(best_reason_is_told)
 {
-	static const struct peer_script bad = { .greeting = "450 greylisted\r\n" };
+	static const struct peer_script bad = { .greeting =
+						    "450 greylisted\r\n" };
 	struct peer *said;
 
 	open_good();
@@ -136,7 +139,8 @@ START_TEST(best_reason_is_told)
 	fake_resolver_add("mx2.far.test", 9, peer->port, true);
 	lease_many(1, 1);
 	bed_settle_all(&bed);
-	ck_assert_int_eq(fake_queue.failed[0].status.reason, REASON_smtp_greeting);
+	ck_assert_int_eq(fake_queue.failed[0].status.reason,
+	    REASON_smtp_greeting);
 	ck_assert_uint_eq(fake_queue.failed[0].status.reply, 450);
 	bed_close(&bed, &peer);
 	peer_free(&said);
@@ -158,15 +162,18 @@ START_TEST(dns_says_no)
 {
 	open_good();
 	bed.connectors[0].soft_bounce = dns_rows[_i].soft;
-	status_set(&fake_resolver.end, (uint8_t)dns_rows[_i].class_, 1, 2, STAGE_dns,
-	    REASON_dns_nxdomain, "no such name");
+	status_set(&fake_resolver.end, (uint8_t)dns_rows[_i].class_, 1, 2,
+	    STAGE_dns, REASON_dns_nxdomain, "no such name");
 	lease_many(1, 3);
 	bed_settle_all(&bed);
 	for (uint64_t i = 1; i <= 3; i++) {
-		ck_assert_int_eq(fake_queue_settle(i, 0)->outcome, dns_rows[_i].outcome);
+		ck_assert_int_eq(fake_queue_settle(i, 0)->outcome,
+		    dns_rows[_i].outcome);
 		if (dns_rows[_i].outcome != OUTCOME_RETURNED) {
-			ck_assert_int_eq(fake_queue_settle(i, 0)->status.reason, REASON_dns_nxdomain);
-			ck_assert_uint_gt(fake_queue_settle(i, 0)->trace_len, 0);
+			ck_assert_int_eq(fake_queue_settle(i, 0)->status.reason,
+			    REASON_dns_nxdomain);
+			ck_assert_uint_gt(fake_queue_settle(i, 0)->trace_len,
+			    0);
 		}
 	}
 	ck_assert_uint_eq(fake_queue.nfailed, dns_rows[_i].nfailed);
@@ -235,9 +242,11 @@ END_TEST
 START_TEST(unknown_connector_gives_back)
 {
 	open_good();
-	fake_queue_lease(&(struct fake_lease){ .dest = 1, .connector = "gone" });
+	fake_queue_lease(
+	    &(struct fake_lease){ .dest = 1, .connector = "gone" });
 	bed.connectors[1].enabled = false;
-	fake_queue_lease(&(struct fake_lease){ .dest = 2, .connector = "other" });
+	fake_queue_lease(
+	    &(struct fake_lease){ .dest = 2, .connector = "other" });
 	bed_settle_all(&bed);
 	ck_assert_int_eq(fake_queue_settle(1, 0)->outcome, OUTCOME_RETURNED);
 	ck_assert_int_eq(fake_queue_settle(2, 0)->outcome, OUTCOME_RETURNED);
@@ -294,7 +303,9 @@ START_TEST(overrides_and_fresh_reach_the_lookup)
 	bed_settle_all(&bed);
 	ck_assert(fake_resolver.last_ipv6);
 	ck_assert_uint_eq(fake_resolver.last_flags, 0);
-	fake_queue_lease(&(struct fake_lease){ .dest = 1, .with = "ipv6=false", .fresh = true });
+	fake_queue_lease(&(struct fake_lease){ .dest = 1,
+	    .with = "ipv6=false",
+	    .fresh = true });
 	bed_settle_all(&bed);
 	ck_assert(!fake_resolver.last_ipv6);
 	ck_assert_uint_eq(fake_resolver.last_flags, NEXTHOP_FRESH);

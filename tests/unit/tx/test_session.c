@@ -33,100 +33,111 @@ static const struct misbehaviour {
 	unsigned		 connections;
 	bool			 dest_failed;
 } catalogue[] = {
-	{ "none",                { 0 },
-	  OUTCOME_DELIVERED, 2, STAGE_dot, REASON_none, false, 1, false },
-	{ "none, step by step",  { .ehlo = STEP_BY_STEP },
-	  OUTCOME_DELIVERED, 2, STAGE_dot, REASON_none, false, 1, false },
-	{ "HELO only",           { .ehlo = "502 what\r\n" },
-	  OUTCOME_DELIVERED, 2, STAGE_dot, REASON_none, false, 1, false },
-	{ "greeting 4xx",        { .greeting = "450 later\r\n" },
-	  OUTCOME_RETURNED, 0, 0, REASON_smtp_greeting, false, 1, true },
-	{ "greeting 5xx",        { .greeting = "554 no service\r\n" },
-	  OUTCOME_RETURNED, 0, 0, REASON_smtp_greeting, false, 1, true },
-	{ "greeting 421",        { .greeting = "421 busy\r\n!" },
-	  OUTCOME_RETURNED, 0, 0, REASON_smtp_greeting, false, 1, true },
-	{ "closes at once",      { .greeting = "!" },
-	  OUTCOME_RETURNED, 0, 0, REASON_smtp_greeting, false, 1, true },
-	{ "never greets",        { .greeting = "~" },
-	  OUTCOME_RETURNED, 0, 0, REASON_smtp_greeting, false, 1, true },
-	{ "greets in HTTP",      { .greeting = "HTTP/1.1 400 Bad Request\r\n" },
-	  OUTCOME_RETURNED, 0, 0, REASON_smtp_protocol, false, 1, true },
+	{ "none", { 0 }, OUTCOME_DELIVERED, 2, STAGE_dot, REASON_none, false, 1,
+	    false },
+	{ "none, step by step", { .ehlo = STEP_BY_STEP }, OUTCOME_DELIVERED, 2,
+	    STAGE_dot, REASON_none, false, 1, false },
+	{ "HELO only", { .ehlo = "502 what\r\n" }, OUTCOME_DELIVERED, 2,
+	    STAGE_dot, REASON_none, false, 1, false },
+	{ "greeting 4xx", { .greeting = "450 later\r\n" }, OUTCOME_RETURNED, 0,
+	    0, REASON_smtp_greeting, false, 1, true },
+	{ "greeting 5xx", { .greeting = "554 no service\r\n" },
+	    OUTCOME_RETURNED, 0, 0, REASON_smtp_greeting, false, 1, true },
+	{ "greeting 421", { .greeting = "421 busy\r\n!" }, OUTCOME_RETURNED, 0,
+	    0, REASON_smtp_greeting, false, 1, true },
+	{ "closes at once", { .greeting = "!" }, OUTCOME_RETURNED, 0, 0,
+	    REASON_smtp_greeting, false, 1, true },
+	{ "never greets", { .greeting = "~" }, OUTCOME_RETURNED, 0, 0,
+	    REASON_smtp_greeting, false, 1, true },
+	{ "greets in HTTP", { .greeting = "HTTP/1.1 400 Bad Request\r\n" },
+	    OUTCOME_RETURNED, 0, 0, REASON_smtp_protocol, false, 1, true },
 	{ "greets and talks on", { .greeting = "220 hello\r\n250 ok\r\n" },
-	  OUTCOME_RETURNED, 0, 0, REASON_smtp_protocol, false, 1, true },
-	{ "EHLO 4xx",            { .ehlo = "451 no\r\n" },
-	  OUTCOME_RETURNED, 0, 0, REASON_smtp_4xx, false, 1, true },
-	{ "EHLO, HELO 5xx",      { .ehlo = "502 no\r\n", .helo = "550 no\r\n" },
-	  OUTCOME_RETURNED, 0, 0, REASON_smtp_5xx, false, 1, true },
-	{ "lost at EHLO",        { .ehlo = "!" },
-	  OUTCOME_RETURNED, 0, 0, REASON_peer_lost, false, 1, true },
-	{ "MAIL 4xx",            { .mail = "451 4.3.0 not now\r\n" },
-	  OUTCOME_DEFERRED, 4, STAGE_mail, REASON_smtp_4xx, false, 1, false },
-	{ "MAIL 5xx",            { .mail = "550 5.7.1 go away\r\n" },
-	  OUTCOME_FAILED, 5, STAGE_mail, REASON_smtp_5xx, false, 1, false },
-	{ "MAIL 5xx, DATA 5xx",  { .mail = "550 no\r\n", .rcpt = "503 no\r\n", .data = "503 no\r\n" },
-	  OUTCOME_FAILED, 5, STAGE_mail, REASON_smtp_5xx, false, 1, false },
-	{ "MAIL 5xx, by steps",  { .ehlo = STEP_BY_STEP, .mail = "550 5.7.1 go away\r\n" },
-	  OUTCOME_FAILED, 5, STAGE_mail, REASON_smtp_5xx, false, 1, false },
-	{ "MAIL 421",            { .mail = "421 4.3.2 closing\r\n!" },
-	  OUTCOME_DEFERRED, 4, STAGE_mail, REASON_smtp_4xx, false, 2, false },
-	{ "lost at MAIL",        { .mail = "!" },
-	  OUTCOME_DEFERRED, 4, STAGE_mail, REASON_peer_lost, false, 2, false },
-	{ "silent at MAIL",      { .mail = "~", .rcpt = "~", .data = "~" },
-	  OUTCOME_DEFERRED, 4, STAGE_mail, REASON_peer_lost, false, 2, false },
-	{ "nonsense at MAIL",    { .mail = "ok\r\n" },
-	  OUTCOME_DEFERRED, 4, STAGE_mail, REASON_smtp_protocol, false, 2, false },
-	{ "3xx at MAIL",         { .mail = "354 what\r\n" },
-	  OUTCOME_DEFERRED, 4, STAGE_mail, REASON_smtp_protocol, false, 2, false },
-	{ "RCPT 4xx",            { .rcpt = "450 4.2.0 grey\r\n" },
-	  OUTCOME_DEFERRED, 4, STAGE_rcpt, REASON_smtp_4xx, false, 1, false },
-	{ "RCPT 5xx",            { .rcpt = "550 5.1.1 unknown\r\n" },
-	  OUTCOME_FAILED, 5, STAGE_rcpt, REASON_smtp_5xx, false, 1, false },
-	{ "RCPT 5xx, DATA 554",  { .rcpt = "550 unknown\r\n", .data = "554 no valid recipients\r\n" },
-	  OUTCOME_FAILED, 5, STAGE_rcpt, REASON_smtp_5xx, false, 1, false },
-	{ "RCPT 5xx, by steps",  { .ehlo = STEP_BY_STEP, .rcpt = "550 unknown\r\n" },
-	  OUTCOME_FAILED, 5, STAGE_rcpt, REASON_smtp_5xx, false, 1, false },
-	{ "RCPT 552",            { .rcpt = "552 too many recipients\r\n" },
-	  OUTCOME_DEFERRED, 4, STAGE_rcpt, REASON_smtp_4xx, false, 1, false },
-	{ "RCPT 552 5.2.2",      { .rcpt = "552 5.2.2 mailbox full\r\n" },
-	  OUTCOME_FAILED, 5, STAGE_rcpt, REASON_smtp_5xx, false, 1, false },
-	{ "RCPT 421",            { .rcpt = "421 closing\r\n!" },
-	  OUTCOME_DEFERRED, 4, STAGE_rcpt, REASON_smtp_4xx, false, 2, false },
-	{ "lost at RCPT",        { .rcpt = "!" },
-	  OUTCOME_DEFERRED, 4, STAGE_rcpt, REASON_peer_lost, false, 2, false },
-	{ "DATA 4xx",            { .data = "451 4.3.0 no\r\n" },
-	  OUTCOME_DEFERRED, 4, STAGE_data, REASON_smtp_4xx, false, 1, false },
-	{ "DATA 5xx",            { .data = "554 5.6.0 no\r\n" },
-	  OUTCOME_FAILED, 5, STAGE_data, REASON_smtp_5xx, false, 1, false },
-	{ "DATA 250",            { .data = "250 ok\r\n" },
-	  OUTCOME_DEFERRED, 4, STAGE_data, REASON_smtp_protocol, false, 2, false },
-	{ "lost at DATA",        { .data = "!" },
-	  OUTCOME_DEFERRED, 4, STAGE_data, REASON_peer_lost, false, 2, false },
-	{ "lost after 354",      { .data = "354 go on\r\n!" },
-	  OUTCOME_DEFERRED, 4, STAGE_dot, REASON_peer_lost, true, 1, false },
-	{ "answers too early",   { .data = "354 go on\r\n250 ok\r\n" },
-	  OUTCOME_DEFERRED, 4, STAGE_dot, REASON_smtp_protocol, true, 1, false },
-	{ "dot 4xx",             { .dot = "451 4.3.0 disk\r\n" },
-	  OUTCOME_DEFERRED, 4, STAGE_dot, REASON_smtp_4xx, false, 1, false },
-	{ "dot 5xx",             { .dot = "554 5.7.1 spam\r\n" },
-	  OUTCOME_FAILED, 5, STAGE_dot, REASON_smtp_5xx, false, 1, false },
-	{ "dot 421",             { .dot = "421 4.3.2 closing\r\n!" },
-	  OUTCOME_DEFERRED, 4, STAGE_dot, REASON_smtp_4xx, false, 1, false },
-	{ "lost at the dot",     { .dot = "!" },
-	  OUTCOME_DEFERRED, 4, STAGE_dot, REASON_peer_lost, true, 1, false },
-	{ "half a reply",        { .dot = "250-almost\r\n!" },
-	  OUTCOME_DEFERRED, 4, STAGE_dot, REASON_peer_lost, true, 1, false },
-	{ "silent at the dot",   { .dot = "~" },
-	  OUTCOME_DEFERRED, 4, STAGE_dot, REASON_peer_lost, true, 1, false },
-	{ "nonsense at the dot", { .dot = "accepted\r\n" },
-	  OUTCOME_DEFERRED, 4, STAGE_dot, REASON_smtp_protocol, true, 1, false },
-	{ "mixed codes at dot",  { .dot = "250-ok\r\n550 no\r\n" },
-	  OUTCOME_DEFERRED, 4, STAGE_dot, REASON_smtp_protocol, true, 1, false },
-	{ "354 at the dot",      { .dot = "354 more\r\n" },
-	  OUTCOME_DEFERRED, 4, STAGE_dot, REASON_smtp_protocol, true, 1, false },
-	{ "lines at the dot",    { .dot = "250-2.0.0 ok\r\n250-2.0.0 and\r\n250 2.0.0 more\r\n" },
-	  OUTCOME_DELIVERED, 2, STAGE_dot, REASON_none, false, 1, false },
-	{ "two replies at dot",  { .dot = "250 2.0.0 ok\r\n250 2.0.0 ok\r\n" },
-	  OUTCOME_DELIVERED, 2, STAGE_dot, REASON_none, false, 1, false },
+	    OUTCOME_RETURNED, 0, 0, REASON_smtp_protocol, false, 1, true },
+	{ "EHLO 4xx", { .ehlo = "451 no\r\n" }, OUTCOME_RETURNED, 0, 0,
+	    REASON_smtp_4xx, false, 1, true },
+	{ "EHLO, HELO 5xx", { .ehlo = "502 no\r\n", .helo = "550 no\r\n" },
+	    OUTCOME_RETURNED, 0, 0, REASON_smtp_5xx, false, 1, true },
+	{ "lost at EHLO", { .ehlo = "!" }, OUTCOME_RETURNED, 0, 0,
+	    REASON_peer_lost, false, 1, true },
+	{ "MAIL 4xx", { .mail = "451 4.3.0 not now\r\n" }, OUTCOME_DEFERRED, 4,
+	    STAGE_mail, REASON_smtp_4xx, false, 1, false },
+	{ "MAIL 5xx", { .mail = "550 5.7.1 go away\r\n" }, OUTCOME_FAILED, 5,
+	    STAGE_mail, REASON_smtp_5xx, false, 1, false },
+	{ "MAIL 5xx, DATA 5xx",
+	    { .mail = "550 no\r\n",
+		.rcpt = "503 no\r\n",
+		.data = "503 no\r\n" },
+	    OUTCOME_FAILED, 5, STAGE_mail, REASON_smtp_5xx, false, 1, false },
+	{ "MAIL 5xx, by steps",
+	    { .ehlo = STEP_BY_STEP, .mail = "550 5.7.1 go away\r\n" },
+	    OUTCOME_FAILED, 5, STAGE_mail, REASON_smtp_5xx, false, 1, false },
+	{ "MAIL 421", { .mail = "421 4.3.2 closing\r\n!" }, OUTCOME_DEFERRED, 4,
+	    STAGE_mail, REASON_smtp_4xx, false, 2, false },
+	{ "lost at MAIL", { .mail = "!" }, OUTCOME_DEFERRED, 4, STAGE_mail,
+	    REASON_peer_lost, false, 2, false },
+	{ "silent at MAIL", { .mail = "~", .rcpt = "~", .data = "~" },
+	    OUTCOME_DEFERRED, 4, STAGE_mail, REASON_peer_lost, false, 2,
+	    false },
+	{ "nonsense at MAIL", { .mail = "ok\r\n" }, OUTCOME_DEFERRED, 4,
+	    STAGE_mail, REASON_smtp_protocol, false, 2, false },
+	{ "3xx at MAIL", { .mail = "354 what\r\n" }, OUTCOME_DEFERRED, 4,
+	    STAGE_mail, REASON_smtp_protocol, false, 2, false },
+	{ "RCPT 4xx", { .rcpt = "450 4.2.0 grey\r\n" }, OUTCOME_DEFERRED, 4,
+	    STAGE_rcpt, REASON_smtp_4xx, false, 1, false },
+	{ "RCPT 5xx", { .rcpt = "550 5.1.1 unknown\r\n" }, OUTCOME_FAILED, 5,
+	    STAGE_rcpt, REASON_smtp_5xx, false, 1, false },
+	{ "RCPT 5xx, DATA 554",
+	    { .rcpt = "550 unknown\r\n",
+		.data = "554 no valid recipients\r\n" },
+	    OUTCOME_FAILED, 5, STAGE_rcpt, REASON_smtp_5xx, false, 1, false },
+	{ "RCPT 5xx, by steps",
+	    { .ehlo = STEP_BY_STEP, .rcpt = "550 unknown\r\n" }, OUTCOME_FAILED,
+	    5, STAGE_rcpt, REASON_smtp_5xx, false, 1, false },
+	{ "RCPT 552", { .rcpt = "552 too many recipients\r\n" },
+	    OUTCOME_DEFERRED, 4, STAGE_rcpt, REASON_smtp_4xx, false, 1, false },
+	{ "RCPT 552 5.2.2", { .rcpt = "552 5.2.2 mailbox full\r\n" },
+	    OUTCOME_FAILED, 5, STAGE_rcpt, REASON_smtp_5xx, false, 1, false },
+	{ "RCPT 421", { .rcpt = "421 closing\r\n!" }, OUTCOME_DEFERRED, 4,
+	    STAGE_rcpt, REASON_smtp_4xx, false, 2, false },
+	{ "lost at RCPT", { .rcpt = "!" }, OUTCOME_DEFERRED, 4, STAGE_rcpt,
+	    REASON_peer_lost, false, 2, false },
+	{ "DATA 4xx", { .data = "451 4.3.0 no\r\n" }, OUTCOME_DEFERRED, 4,
+	    STAGE_data, REASON_smtp_4xx, false, 1, false },
+	{ "DATA 5xx", { .data = "554 5.6.0 no\r\n" }, OUTCOME_FAILED, 5,
+	    STAGE_data, REASON_smtp_5xx, false, 1, false },
+	{ "DATA 250", { .data = "250 ok\r\n" }, OUTCOME_DEFERRED, 4, STAGE_data,
+	    REASON_smtp_protocol, false, 2, false },
+	{ "lost at DATA", { .data = "!" }, OUTCOME_DEFERRED, 4, STAGE_data,
+	    REASON_peer_lost, false, 2, false },
+	{ "lost after 354", { .data = "354 go on\r\n!" }, OUTCOME_DEFERRED, 4,
+	    STAGE_dot, REASON_peer_lost, true, 1, false },
+	{ "answers too early", { .data = "354 go on\r\n250 ok\r\n" },
+	    OUTCOME_DEFERRED, 4, STAGE_dot, REASON_smtp_protocol, true, 1,
+	    false },
+	{ "dot 4xx", { .dot = "451 4.3.0 disk\r\n" }, OUTCOME_DEFERRED, 4,
+	    STAGE_dot, REASON_smtp_4xx, false, 1, false },
+	{ "dot 5xx", { .dot = "554 5.7.1 spam\r\n" }, OUTCOME_FAILED, 5,
+	    STAGE_dot, REASON_smtp_5xx, false, 1, false },
+	{ "dot 421", { .dot = "421 4.3.2 closing\r\n!" }, OUTCOME_DEFERRED, 4,
+	    STAGE_dot, REASON_smtp_4xx, false, 1, false },
+	{ "lost at the dot", { .dot = "!" }, OUTCOME_DEFERRED, 4, STAGE_dot,
+	    REASON_peer_lost, true, 1, false },
+	{ "half a reply", { .dot = "250-almost\r\n!" }, OUTCOME_DEFERRED, 4,
+	    STAGE_dot, REASON_peer_lost, true, 1, false },
+	{ "silent at the dot", { .dot = "~" }, OUTCOME_DEFERRED, 4, STAGE_dot,
+	    REASON_peer_lost, true, 1, false },
+	{ "nonsense at the dot", { .dot = "accepted\r\n" }, OUTCOME_DEFERRED, 4,
+	    STAGE_dot, REASON_smtp_protocol, true, 1, false },
+	{ "mixed codes at dot", { .dot = "250-ok\r\n550 no\r\n" },
+	    OUTCOME_DEFERRED, 4, STAGE_dot, REASON_smtp_protocol, true, 1,
+	    false },
+	{ "354 at the dot", { .dot = "354 more\r\n" }, OUTCOME_DEFERRED, 4,
+	    STAGE_dot, REASON_smtp_protocol, true, 1, false },
+	{ "lines at the dot",
+	    { .dot = "250-2.0.0 ok\r\n250-2.0.0 and\r\n250 2.0.0 more\r\n" },
+	    OUTCOME_DELIVERED, 2, STAGE_dot, REASON_none, false, 1, false },
+	{ "two replies at dot", { .dot = "250 2.0.0 ok\r\n250 2.0.0 ok\r\n" },
+	    OUTCOME_DELIVERED, 2, STAGE_dot, REASON_none, false, 1, false },
 };
 
 START_TEST(misbehaves)
@@ -142,19 +153,30 @@ START_TEST(misbehaves)
 	bed_settle_all(&bed);
 	s = fake_queue_settle(lease, 0);
 	ck_assert_ptr_nonnull(s);
-	ck_assert_msg(s->outcome == m->outcome, "%s: outcome %d, text %s", m->name, s->outcome, s->status.text);
-	ck_assert_msg(s->status.class_ == m->class_, "%s: class %u", m->name, s->status.class_);
-	ck_assert_msg(s->maybe_sent == m->maybe_sent, "%s: maybe_sent", m->name);
-	ck_assert_msg(peer->connections == m->connections, "%s: %u connections", m->name, peer->connections);
-	ck_assert_msg((fake_queue.nfailed > 0) == m->dest_failed, "%s: destination", m->name);
+	ck_assert_msg(s->outcome == m->outcome, "%s: outcome %d, text %s",
+	    m->name, s->outcome, s->status.text);
+	ck_assert_msg(s->status.class_ == m->class_, "%s: class %u", m->name,
+	    s->status.class_);
+	ck_assert_msg(s->maybe_sent == m->maybe_sent, "%s: maybe_sent",
+	    m->name);
+	ck_assert_msg(peer->connections == m->connections, "%s: %u connections",
+	    m->name, peer->connections);
+	ck_assert_msg((fake_queue.nfailed > 0) == m->dest_failed,
+	    "%s: destination", m->name);
 	if (m->dest_failed) {
 		ck_assert_uint_eq(fake_queue.failed[0].status.class_, 4);
-		ck_assert_str_eq(reason_name(fake_queue.failed[0].status.reason), reason_name(m->reason));
+		ck_assert_str_eq(reason_name(
+				     fake_queue.failed[0].status.reason),
+		    reason_name(m->reason));
 		ck_assert_uint_gt(fake_queue.failed[0].trace_len, 0);
 	} else {
-		ck_assert_msg(s->status.stage == m->stage, "%s: stage %s", m->name, stage_name(s->status.stage));
-		ck_assert_str_eq(reason_name(s->status.reason), reason_name(m->reason));
-		ck_assert_msg((s->trace_len > 0) == (m->outcome != OUTCOME_DELIVERED), "%s: trace", m->name);
+		ck_assert_msg(s->status.stage == m->stage, "%s: stage %s",
+		    m->name, stage_name(s->status.stage));
+		ck_assert_str_eq(reason_name(s->status.reason),
+		    reason_name(m->reason));
+		ck_assert_msg((s->trace_len > 0) ==
+			(m->outcome != OUTCOME_DELIVERED),
+		    "%s: trace", m->name);
 	}
 	bed_close(&bed, &peer);
 }
@@ -183,21 +205,27 @@ END_TEST
 
 START_TEST(each_recipient_has_its_outcome)
 {
-	static const struct peer_script scripts[] = { { 0 }, { .ehlo = STEP_BY_STEP } };
+	static const struct peer_script scripts[] = { { 0 },
+		{ .ehlo = STEP_BY_STEP } };
 	static const enum queue_outcome want[] = {
-		OUTCOME_DELIVERED, OUTCOME_FAILED, OUTCOME_DEFERRED, OUTCOME_DELIVERED,
+		OUTCOME_DELIVERED,
+		OUTCOME_FAILED,
+		OUTCOME_DEFERRED,
+		OUTCOME_DELIVERED,
 	};
 	uint64_t lease;
 
 	open_with(&scripts[_i], 1);
-	lease = fake_queue_lease(&(struct fake_lease){
-		.dest = 1, .rcpts = "yes@far.test nobody@far.test later@far.test two@far.test" });
+	lease = fake_queue_lease(&(struct fake_lease){ .dest = 1,
+	    .rcpts =
+		"yes@far.test nobody@far.test later@far.test two@far.test" });
 	bed_settle_all(&bed);
 	for (uint32_t i = 0; i < COUNT_OF(want); i++)
 		ck_assert_int_eq(fake_queue_settle(lease, i)->outcome, want[i]);
 	ck_assert_str_eq(fake_queue_settle(lease, 1)->status.peer,
 	    fake_queue_settle(lease, 0)->status.peer);
-	ck_assert_ptr_nonnull(strstr(fake_queue_settle(lease, 1)->status.text, "said: 550 5.1.1 no such user"));
+	ck_assert_ptr_nonnull(strstr(fake_queue_settle(lease, 1)->status.text,
+	    "said: 550 5.1.1 no such user"));
 	ck_assert_uint_eq(peer->messages, 1);
 	ck_assert_uint_eq(fake_queue.nat_dot, 1);
 	bed_close(&bed, &peer);
@@ -211,10 +239,13 @@ START_TEST(too_many_recipients_go_again)
 	uint64_t lease;
 
 	open_with(&script, 1);
-	lease = fake_queue_lease(&(struct fake_lease){ .dest = 1, .rcpts = "a@far.test b@far.test many@far.test" });
+	lease = fake_queue_lease(&(struct fake_lease){ .dest = 1,
+	    .rcpts = "a@far.test b@far.test many@far.test" });
 	bed_settle_all(&bed);
-	ck_assert_int_eq(fake_queue_settle(lease, 0)->outcome, OUTCOME_DELIVERED);
-	ck_assert_int_eq(fake_queue_settle(lease, 2)->outcome, OUTCOME_DEFERRED);
+	ck_assert_int_eq(fake_queue_settle(lease, 0)->outcome,
+	    OUTCOME_DELIVERED);
+	ck_assert_int_eq(fake_queue_settle(lease, 2)->outcome,
+	    OUTCOME_DEFERRED);
 	ck_assert_uint_eq(fake_queue_settle(lease, 2)->status.reply, 452);
 	ck_assert_uint_eq(peer_heard(peer, "RCPT TO:<many@far.test>"), 2);
 	ck_assert_uint_eq(peer_heard(peer, "RCPT TO:<a@far.test>"), 1);
@@ -225,12 +256,16 @@ END_TEST
 
 START_TEST(all_refused_but_354_gets_a_lone_dot)
 {
-	static const struct peer_script script = { .dot = "554 no valid recipients\r\n" };
+	static const struct peer_script script = {
+		.dot = "554 no valid recipients\r\n"
+	};
 	uint64_t one, two;
 
 	open_with(&script, 1);
-	one = fake_queue_lease(&(struct fake_lease){ .dest = 1, .rcpts = "nobody@far.test none@far.test" });
-	two = fake_queue_lease(&(struct fake_lease){ .dest = 1, .rcpts = "no@far.test" });
+	one = fake_queue_lease(&(struct fake_lease){ .dest = 1,
+	    .rcpts = "nobody@far.test none@far.test" });
+	two = fake_queue_lease(
+	    &(struct fake_lease){ .dest = 1, .rcpts = "no@far.test" });
 	bed_settle_all(&bed);
 	ck_assert_int_eq(fake_queue_settle(one, 0)->outcome, OUTCOME_FAILED);
 	ck_assert_uint_eq(fake_queue_settle(one, 0)->status.reply, 550);
@@ -278,7 +313,8 @@ END_TEST
 /* The second transaction finds the connection closed: no blame, another one is opened. */
 START_TEST(stale_connection_is_no_loss)
 {
-	static const struct peer_script script = { .mail = "!", .from_message = 2 };
+	static const struct peer_script script = { .mail = "!",
+		.from_message = 2 };
 
 	open_with(&script, 1);
 	bed.connectors[0].concurrency = 1;
@@ -287,7 +323,8 @@ START_TEST(stale_connection_is_no_loss)
 	bed_settle_all(&bed);
 	ck_assert_uint_eq(peer->messages, 6);
 	for (uint64_t i = 1; i <= 6; i++)
-		ck_assert_int_eq(fake_queue_settle(i, 0)->outcome, OUTCOME_DELIVERED);
+		ck_assert_int_eq(fake_queue_settle(i, 0)->outcome,
+		    OUTCOME_DELIVERED);
 	bed_close(&bed, &peer);
 }
 END_TEST
@@ -297,9 +334,11 @@ START_TEST(body_is_dot_stuffed)
 	static const struct peer_script script = { 0 };
 
 	open_with(&script, 1);
-	fake_queue_lease(&(struct fake_lease){ .dest = 1, .body = "A: b\r\n\r\n.one\r\n..two\r\n.\r\nend" });
+	fake_queue_lease(&(struct fake_lease){ .dest = 1,
+	    .body = "A: b\r\n\r\n.one\r\n..two\r\n.\r\nend" });
 	bed_settle_all(&bed);
-	ck_assert_str_eq(buf_cstr(&peer->body), "A: b\r\n\r\n..one\r\n...two\r\n..\r\nend\r\n");
+	ck_assert_str_eq(buf_cstr(&peer->body),
+	    "A: b\r\n\r\n..one\r\n...two\r\n..\r\nend\r\n");
 	bed_close(&bed, &peer);
 }
 END_TEST
@@ -307,7 +346,10 @@ END_TEST
 static int
 body_file(size_t n)
 {
-	char path[] = "/tmp/relayd-test-XXXXXX", line[] = ".234567890123456789012345678901234567890123456789012345678901\r\n";
+	char path
+	    [] = "/tmp/relayd-test-XXXXXX",
+	line[] =
+	    ".234567890123456789012345678901234567890123456789012345678901\r\n";
 	const int fd = mkstemp(path);
 
 	ck_assert_int_ne(fd, -1);
@@ -323,7 +365,9 @@ START_TEST(body_comes_from_a_file)
 	const size_t lines = 10000;
 
 	open_with(&script, 1);
-	fake_queue_lease(&(struct fake_lease){ .dest = 1, .body_fd = body_file(lines), .size = lines * 63 });
+	fake_queue_lease(&(struct fake_lease){ .dest = 1,
+	    .body_fd = body_file(lines),
+	    .size = lines * 63 });
 	bed_settle_all(&bed);
 	ck_assert_int_eq(fake_queue_settle(1, 0)->outcome, OUTCOME_DELIVERED);
 	ck_assert_uint_eq(peer->body.len, lines * 64);
@@ -337,7 +381,9 @@ START_TEST(short_file_is_our_own_trouble)
 	static const struct peer_script script = { 0 };
 
 	open_with(&script, 1);
-	fake_queue_lease(&(struct fake_lease){ .dest = 1, .body_fd = body_file(10), .size = 10000 });
+	fake_queue_lease(&(struct fake_lease){ .dest = 1,
+	    .body_fd = body_file(10),
+	    .size = 10000 });
 	bed_settle_all(&bed);
 	ck_assert_int_eq(fake_queue_settle(1, 0)->outcome, OUTCOME_DEFERRED);
 	ck_assert_int_eq(fake_queue_settle(1, 0)->status.reason, REASON_local);
@@ -349,7 +395,9 @@ END_TEST
 
 START_TEST(too_large_is_not_even_tried)
 {
-	static const struct peer_script script = { .ehlo = "250-peer\r\n250-PIPELINING\r\n250 SIZE 10\r\n" };
+	static const struct peer_script script = {
+		.ehlo = "250-peer\r\n250-PIPELINING\r\n250 SIZE 10\r\n"
+	};
 
 	open_with(&script, 1);
 	fake_queue_lease(&(struct fake_lease){ .dest = 1 });
@@ -387,7 +435,8 @@ START_TEST(soft_bounce_defers)
 
 	open_with(&script, 1);
 	bed.connectors[0].soft_bounce = true;
-	fake_queue_lease(&(struct fake_lease){ .dest = 1, .rcpts = "nobody@far.test yes@far.test" });
+	fake_queue_lease(&(struct fake_lease){ .dest = 1,
+	    .rcpts = "nobody@far.test yes@far.test" });
 	bed_settle_all(&bed);
 	ck_assert_int_eq(fake_queue_settle(1, 0)->outcome, OUTCOME_DEFERRED);
 	ck_assert_uint_eq(fake_queue_settle(1, 0)->status.class_, 4);
@@ -416,7 +465,8 @@ START_TEST(control_characters_never_reach_the_wire)
 	static const struct peer_script script = { 0 };
 
 	open_with(&script, 1);
-	fake_queue_lease(&(struct fake_lease){ .dest = 1, .rcpts = "a@far.test>\r\nRCPT" });
+	fake_queue_lease(
+	    &(struct fake_lease){ .dest = 1, .rcpts = "a@far.test>\r\nRCPT" });
 	bed_settle_all(&bed);
 	ck_assert_int_eq(fake_queue_settle(1, 0)->outcome, OUTCOME_FAILED);
 	ck_assert_uint_eq(peer_heard(peer, "RCPT"), 0);
@@ -435,7 +485,8 @@ START_TEST(barren_sessions_defer_the_destination)
 		fake_queue_lease(&(struct fake_lease){ .dest = 1 });
 	bed_settle_all(&bed);
 	for (uint64_t i = 1; i <= 10; i++)
-		returned += fake_queue_settle(i, 0)->outcome == OUTCOME_RETURNED;
+		returned +=
+		    fake_queue_settle(i, 0)->outcome == OUTCOME_RETURNED;
 	ck_assert_uint_ge(returned, 7);
 	ck_assert_uint_eq(fake_queue.nfailed, 1);
 	ck_assert_uint_le(peer->connections, 5);
