@@ -59,7 +59,8 @@ get_answer(struct rd *r, struct trace_answer *a)
 static void
 put_question(struct buf *b, const struct trace_question *q)
 {
-	unsigned kept = q->kept < TRACE_ANSWERS_MAX ? q->kept : TRACE_ANSWERS_MAX;
+	unsigned kept =
+	    q->kept < TRACE_ANSWERS_MAX ? q->kept : TRACE_ANSWERS_MAX;
 
 	buf_str(b, q->set);
 	buf_str(b, q->server);
@@ -92,7 +93,8 @@ get_question(struct rd *r, struct trace_question *q)
 	q->ttl_s = rd_u32(r);
 	q->nanswers = rd_u16(r);
 	q->kept = rd_u8(r);
-	if (via > VIA_NONE || source > SRC_KEPT || q->kept > TRACE_ANSWERS_MAX) {
+	if (via > VIA_NONE || source > SRC_KEPT ||
+	    q->kept > TRACE_ANSWERS_MAX) {
 		r->bad = true;
 		q->kept = 0;
 		return;
@@ -320,7 +322,8 @@ say_answers(struct buf *out, const struct trace_question *q)
 
 		buf_text(out, i == 0 ? " -> " : ", ");
 		if (a->family != 0)
-			buf_text(out, inet_ntop(a->family, a->ip, ip, sizeof ip));
+			buf_text(out, inet_ntop(a->family, a->ip, ip,
+			    sizeof ip));
 		else if (q->qtype == 15)
 			buf_printf(out, "%u %s", a->pref, a->name);
 		else

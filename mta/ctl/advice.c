@@ -160,6 +160,11 @@ judge(const struct fact *failed, const struct witness *w, struct finding *out)
 		out->who = BLAME_OUR_DNS;
 		snprintf(out->text, sizeof out->text, "our DNS: resolver set %s says %s to %s, "
 		    "set %s answers it", failed->set, said, q, w->answered->set);
+	} else if (failed->outcome == OUT_NETWORK) {
+		/* Their servers have no part in this: our own was not reached. */
+		out->who = BLAME_OUR_DNS;
+		snprintf(out->text, sizeof out->text, "our DNS: no server of resolver set %s "
+		    "can be reached", failed->set);
 	} else if (w->also_failed != NULL) {
 		out->who = BLAME_THEIR_DNS;
 		snprintf(out->text, sizeof out->text, "their DNS: no set gets an answer to %s "
@@ -180,7 +185,7 @@ blame_dns(const struct advice_trace *kept, const struct advice_trace *now, size_
 {
 	struct facts then = { 0 }, since = { 0 };
 	const struct fact *worst = NULL;
-	struct witness best, w;
+	struct witness best = { 0 }, w;
 
 	facts_add(&then, kept);
 	for (size_t i = 0; i < nnow; i++)

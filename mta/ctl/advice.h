@@ -35,7 +35,8 @@ struct finding {
 /*
  * kept: the trace of the failed attempt; now: traces of lookups made since.
  * A DNS failure is ours only if another set answered the same question, theirs
- * only if no set of two or more did: with one set the two cannot be told apart.
+ * only if no set of two or more did: with one set the two cannot be told apart
+ * (but for a server of ours that the network says is not there).
  */
 void advice_blame(const struct status *st, const struct advice_trace *kept,
     const struct advice_trace *now, size_t nnow, struct finding *out);

@@ -305,13 +305,14 @@ on_client(void *ctx, bool readable, bool writable)
 }
 
 struct client *
-client_new(struct ctl *ctl, int fd, unsigned rights)
+client_new(struct ctl *ctl, int fd, unsigned rights, uid_t uid)
 {
 	struct client *c = xcalloc(1, sizeof *c);
 
 	c->ctl = ctl;
 	c->conf = conf_ref(ctl->conf);
 	c->rights = rights;
+	c->uid = uid;
 	c->fd = fd;
 	list_init(&c->asks);
 	c->io = loop_io_new(ctl->loop, fd, on_client, c);

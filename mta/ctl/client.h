@@ -34,6 +34,7 @@ struct client {
 	struct ctl		*ctl;		/* borrowed */
 	struct conf		*conf;		/* shared: of the time the command began */
 	unsigned		 rights;	/* enum ctl_right bits */
+	uid_t			 uid;		/* who, for the log */
 
 	struct wire_request	 request;
 	const struct ctl_verb	*verb;
@@ -59,7 +60,7 @@ struct client {
 };
 
 /* fd is given. */
-struct client *client_new(struct ctl *ctl, int fd, unsigned rights);
+struct client *client_new(struct ctl *ctl, int fd, unsigned rights, uid_t uid);
 void client_close(struct client *c);	/* now, whatever is under way; safe in any loop callback */
 
 struct buf *client_out(struct client *c);	/* stdout */

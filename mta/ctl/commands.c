@@ -62,8 +62,8 @@ run_with_options(struct client *c)
 	if (acts) {
 		char words[256];
 
-		log_event("command", "verb=%s what=%s", c->verb->name, log_quote(words,
-		    sizeof words, c->opt.nwords > 0 ? c->opt.words[0] : ""));
+		log_event("command", "uid=%u verb=%s what=%s", (unsigned)c->uid, c->verb->name,
+		    log_quote(words, sizeof words, c->opt.nwords > 0 ? c->opt.words[0] : ""));
 	}
 	functions[c->verb - ctl_verbs](c);
 }

@@ -97,7 +97,7 @@ accept_one(struct ctl *ctl, int fd)
 		close(fd);
 		return;
 	}
-	(void)client_new(ctl, fd, rights_of(&ctl->rights, &ids));
+	(void)client_new(ctl, fd, rights_of(&ctl->rights, &ids), ids.uid);
 	peer_ids_free(&ids);
 }
 

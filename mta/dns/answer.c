@@ -87,7 +87,7 @@ dns_soft_weight(uint16_t outcome)
 	case REASON_dns_timeout:
 		return 2;
 	default:
-		return 1;	/* only if all servers say so is it "not here" */
+		return 1;	/* "not here" only if all say so */
 	}
 }
 

@@ -27,12 +27,13 @@ struct dns_answer {
 	unsigned		 total;		/* records that came */
 	unsigned		 n;		/* of them here, MX by preference */
 	struct trace_answer	*rr;		/* owned */
-	char			 cname[256];	/* not "": the chain leads there, out of the packet */
+	char			 cname[256];	/* not "": the chain leads out, there */
 };
 
 enum dns_kind dns_kind(uint16_t outcome);
 enum reason dns_reason(uint16_t outcome);	/* none for NOERROR */
-bool dns_not_here(uint16_t outcome);	/* REFUSED, NOTIMP, referral: "not served here" */
+/* REFUSED, NOTIMP, referral: "not served here". */
+bool dns_not_here(uint16_t outcome);
 
 /* Of two soft outcomes of one question the one to report: the larger weight. */
 unsigned dns_soft_weight(uint16_t outcome);

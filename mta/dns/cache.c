@@ -165,7 +165,8 @@ cache_flush(struct dns_cache *c, const char *name)
 			const char *host = r->e.answer.rr[i].name;
 
 			if (!dns_name_below(host, name))
-				n += drop_key(c, host, 1) + drop_key(c, host, 28);
+				n += drop_key(c, host, 1) +
+				    drop_key(c, host, 28);
 		}
 	}
 	LIST_EACH_SAFE(it, &c->by_use) {

@@ -40,7 +40,7 @@ struct carrier {
 	ares_channel		 ares;
 	struct list		 watches;
 	struct list		 wires;		/* what c-ares still holds */
-	struct loop_timer	*forget;	/* lets c-ares drop what is overdue */
+	struct loop_timer	*forget;	/* c-ares drops what is overdue */
 	unsigned		 used, out;
 };
 
@@ -48,15 +48,15 @@ struct carrier {
 struct wire {
 	struct list		 node;
 	struct carrier		*carrier;
-	struct dns_packet_ask	*ask;		/* NULL: nobody waits any more */
+	struct dns_packet_ask	*ask;		/* NULL: nobody waits now */
 	size_t			 n;
 	uint8_t			 query[PACKET_QUERY_MAX];
 };
 
 struct dns_packet_ask {
-	struct list		 node;		/* in channel->asks or ->ended */
+	struct list		 node;		/* in channel's asks or ended */
 	struct dns_channel		*channel;
-	struct wire		*wire;		/* NULL: c-ares is done with it */
+	struct wire		*wire;		/* NULL: c-ares is done */
 	struct loop_timer	*timer;
 	dns_channel_fn		*fn;
 	void			*ctx;
@@ -102,7 +102,8 @@ static ares_ssize_t
 on_send(ares_socket_t fd, const struct iovec *iov, int n, void *ctx)
 {
 	const struct msghdr m = {
-		.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n,
+		.msg_iov = (struct iovec *)(uintptr_t)iov,
+		.msg_iovlen = (size_t)n,
 	};
 
 	(void)ctx;
@@ -285,7 +286,7 @@ carrier_init(struct carrier *c, int64_t timeout_ms)
 static void
 carrier_free(struct carrier *c)
 {
-	ares_destroy(c->ares);	/* ends what is out by on_answer(), closes sockets */
+	ares_destroy(c->ares);	/* ends what is out: on_answer() */
 	loop_timer_free(&c->forget);
 	list_del(&c->node);
 	free(c);
@@ -401,8 +402,8 @@ dns_channel_free(struct dns_channel **chp)
 }
 
 static void
-send_query(struct dns_channel *ch, struct dns_packet_ask *a, const uint8_t *query,
-    size_t n, int64_t timeout_ms)
+send_query(struct dns_channel *ch, struct dns_packet_ask *a,
+    const uint8_t *query, size_t n, int64_t timeout_ms)
 {
 	struct carrier *c = carrier_in_use(ch, timeout_ms);
 	struct wire *w;

@@ -29,12 +29,14 @@ enum channel_end {
  * returns; any function may be called from inside but dns_channel_free() of the
  * same channel.  After dns_channel_abandon() it never comes.
  */
-typedef void dns_channel_fn(void *ctx, enum channel_end end, const uint8_t *p, size_t n);
+typedef void dns_channel_fn(void *ctx, enum channel_end end, const uint8_t *p,
+    size_t n);
 
-struct dns_channel *dns_channel_new(struct loop *loop, const struct conf_addr *server, bool tcp);
-void dns_channel_free(struct dns_channel **ch);		/* asks still out end silently */
+struct dns_channel *dns_channel_new(struct loop *loop,
+    const struct conf_addr *server, bool tcp);
+void dns_channel_free(struct dns_channel **ch);	/* asks still out: silently */
 
 /* The query is copied.  Ends after timeout_ms at the latest. */
-struct dns_packet_ask *dns_channel_ask(struct dns_channel *ch, const uint8_t *query,
-    size_t n, int64_t timeout_ms, dns_channel_fn *fn, void *ctx);
+struct dns_packet_ask *dns_channel_ask(struct dns_channel *ch,
+    const uint8_t *query, size_t n, int64_t timeout_ms, dns_channel_fn *fn, void *ctx);
 void dns_channel_abandon(struct dns_packet_ask **a);	/* *a may be NULL */

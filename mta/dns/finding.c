@@ -2,7 +2,7 @@
  * finding.c - from the outcomes of one lookup to a status that an operator can
  * act on: which question, which server, which set, and which rule of the
  * policy made it a deferral or a failure.
- * Never asks; never fails a mail while anything that the policy asks is unknown.
+ * Never asks; never fails a mail while anything the policy asks is unknown.
  * Codes: RFC 3463, 7505.  Read next: policy.c, nexthop.c.
  */
 #include "mta/dns/finding.h"
@@ -28,14 +28,16 @@ say_question(struct buf *b, const struct finding *f, const char *type,
 {
 	char text[24];
 
-	buf_printf(b, "%s %s: %s", type, name, trace_outcome_name(outcome, text));
+	buf_printf(b, "%s %s: %s", type, name,
+	    trace_outcome_name(outcome, text));
 	if (server[0] != '\0')
 		buf_printf(b, " from %s", server);
 	buf_printf(b, " (set %s)", f->set);
 }
 
 static void
-say_deadline(struct buf *b, const struct conf_resolve *p, const struct finding *f)
+say_deadline(struct buf *b, const struct conf_resolve *p,
+    const struct finding *f)
 {
 	char span[CLOCK_SPAN_MAX];
 
@@ -83,7 +85,8 @@ judge_mx_soft(const struct conf_resolve *p, const struct finding *f,
 	    "; A and AAAA were not asked, for a failed MX question is not an "
 	    "absent MX");
 	set_status(st, 4, 4, 3, dns_reason(f->mx), &b);
-	return dns_not_here(f->mx) && !f->smarthost ? FOUND_NOT_HERE : FOUND_SOFT;
+	return dns_not_here(f->mx) && !f->smarthost ? FOUND_NOT_HERE :
+	    FOUND_SOFT;
 }
 
 static enum policy_found
@@ -108,7 +111,8 @@ judge_null_mx(const struct finding *f, struct status *st)
 	buf_printf(&b, "DNS: MX %s: null MX", f->domain);
 	if (f->mx_server[0] != '\0')
 		buf_printf(&b, " from %s", f->mx_server);
-	buf_printf(&b, " (set %s); the domain takes no mail (RFC 7505)", f->set);
+	buf_printf(&b, " (set %s); the domain takes no mail (RFC 7505)",
+	    f->set);
 	set_status(st, 5, 1, 10, REASON_null_mx, &b);
 	return FOUND_FINAL;
 }
@@ -290,5 +294,6 @@ finding_brief(const struct status *st, char *buf, size_t size)
 	if (str_starts_nocase(text, "DNS: "))
 		text += 5;
 	end = strchr(text, ';');
-	str_safe(buf, size, text, end != NULL ? (size_t)(end - text) : strlen(text));
+	str_safe(buf, size, text,
+	    end != NULL ? (size_t)(end - text) : strlen(text));
 }

@@ -20,7 +20,7 @@ struct finding_host {
 	char			 server[FAMILIES][64];
 	bool			 literal;	/* an address: nothing was asked */
 	bool			 given;		/* has addresses, they were handed out */
-	const char		*guarded;	/* range that kept its addresses out, or NULL */
+	const char		*guarded;	/* range that kept it out, or NULL */
 	char			 guarded_ip[64];
 };
 
@@ -33,7 +33,7 @@ struct finding {
 	char			 mx_server[64];
 	bool			 null_mx;
 	bool			 implicit;	/* the domain is its own host */
-	const struct finding_host *const *hosts; size_t nhosts;	/* judged */
+	const struct finding_host *const *hosts; size_t nhosts;
 	size_t			 left_out;	/* MX hosts above max_mx_hosts, or not to be asked */
 	const char		*ours;		/* this host is ourselves, or NULL */
 	bool			 deadline;	/* lookup_deadline passed */

@@ -148,7 +148,9 @@ bool
 guard_address_is_local(const struct conf_addr *addr)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(9) };
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(9) };
+	struct sockaddr_in6 in6 = {
+		.sin6_family = AF_INET6, .sin6_port = htons(9),
+	};
 	const bool v4 = addr->family == AF_INET;
 	struct sockaddr_storage own;
 	socklen_t len = v4 ? sizeof in : sizeof in6;

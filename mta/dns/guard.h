@@ -22,4 +22,5 @@ bool guard_ourselves(const struct conf *conf, const struct conf_addr *addr,
 bool guard_address_is_local(const struct conf_addr *addr);
 
 /* The range that keeps addr out ("loopback"), or NULL when it may be used. */
-const char *guard_range(const struct conf_connector *k, const struct conf_addr *addr);
+const char *guard_range(const struct conf_connector *k,
+    const struct conf_addr *addr);

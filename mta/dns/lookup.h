@@ -82,7 +82,7 @@ struct nexthop {
 	struct loop_timer		*kick;		/* runs the states, or looks again */
 	struct loop_timer		*deadline;
 	int64_t				 budget_ms;	/* of this lookup, for waiting */
-	int64_t				 waiting_since_ms;	/* 0: not waiting for DNS */
+	int64_t				 waiting_since_ms; /* 0: not waiting for DNS */
 
 	size_t				 target;	/* smarthost number; 0 for MX */
 	const struct conf_smarthost	*smarthost;	/* NULL: MX routing */
@@ -103,10 +103,10 @@ struct nexthop {
 
 	struct lookup_found		*sets;		/* owned; of this target, given up */
 	size_t				 nsets;
-	struct lookup_found		*targets;	/* owned; ended without certainty of delivery */
+	struct lookup_found		*targets;	/* owned; targets not fully known */
 	size_t				 ntargets;
 	bool				 given_any;
-	char				 gave_up[64];	/* set escalated from; "": none to be logged */
+	char				 gave_up[64];	/* set; "": none to be logged */
 	char				 gave_up_why[256];
 };
 
@@ -120,7 +120,8 @@ enum lookup_state lookup_group(struct nexthop *n);
 enum lookup_state lookup_hosts(struct nexthop *n);
 
 /* The target is one host with addresses of its own (literal, or hosts file). */
-enum lookup_state lookup_literal(struct nexthop *n, const struct conf_addr *a, const char *text);
+enum lookup_state lookup_literal(struct nexthop *n, const struct conf_addr *a,
+    const char *text);
 bool lookup_hosts_file(struct nexthop *n);
 void lookup_own_host(struct nexthop *n);	/* the name itself, by A and AAAA */
 
@@ -133,8 +134,10 @@ uint16_t lookup_port(const struct nexthop *n);
  * functions above), else the states run again when it has come.
  */
 void lookup_ask(struct lookup_question *q);
-void lookup_ask_expire(struct lookup_question *q);	/* the deadline: what is out is silence */
-void lookup_not_asked(struct nexthop *n, const char *name, uint16_t qtype);	/* trace */
+/* The deadline: what is out is silence. */
+void lookup_ask_expire(struct lookup_question *q);
+/* Writes into the trace that the policy kept this from being asked. */
+void lookup_not_asked(struct nexthop *n, const char *name, uint16_t qtype);
 
 /* kept.c: what a kept trace says to this question; false: nothing. */
 bool kept_find(const uint8_t *kept, size_t len, const char *set,

@@ -54,7 +54,8 @@ trace_asked(struct nexthop *n, const struct dns_asked *a)
 	t->ms = a->ms;
 	if (a->target[0] != '\0') {
 		t->nanswers = t->kept = 1;
-		str_copy(t->answers[0].name, sizeof t->answers[0].name, a->target);
+		str_copy(t->answers[0].name, sizeof t->answers[0].name,
+		    a->target);
 	}
 	trace_add(n->trace, &e);
 }
@@ -97,7 +98,7 @@ on_result(void *ctx, const struct dns_result *res)
 		trace_asked(n, &res->asked[i]);
 	trace_result(q, res);
 	take(q, res);
-	loop_timer_set(n->kick, 0);	/* answers that come together count together */
+	loop_timer_set(n->kick, 0);	/* those that come together count so */
 }
 
 /* Nothing is to be had: that is unknown, as silence is. */
@@ -119,7 +120,8 @@ take_kept(struct lookup_question *q)
 	struct dns_answer a = { 0 };
 	struct dns_result res = { .answer = &a, .source = SRC_KEPT };
 
-	if (!kept_find(n->kept, n->kept_len, n->set->name, q->name, q->qtype, &t))
+	if (!kept_find(n->kept, n->kept_len, n->set->name, q->name, q->qtype,
+	    &t))
 		return false;
 	a.outcome = t.outcome;
 	a.total = t.nanswers;

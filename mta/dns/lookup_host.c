@@ -133,7 +133,8 @@ host_advance(struct nexthop *n, struct lookup_host *h)
 	for (;;) {
 		bool asked = false;
 
-		s = policy_families(n->policy, hedge_ms, h->f.q, clock_mono_ms());
+		s = policy_families(n->policy, hedge_ms, h->f.q,
+		    clock_mono_ms());
 		if (s.finished) {
 			host_finish(n, h);
 			return -1;
@@ -165,7 +166,8 @@ already_given(const struct nexthop *n, const struct conf_addr *a)
 
 /* May it be tried?  Notes why not. */
 static bool
-addr_allowed(struct nexthop *n, struct lookup_host *h, const struct conf_addr *a)
+addr_allowed(struct nexthop *n, struct lookup_host *h,
+    const struct conf_addr *a)
 {
 	const char *range = n->smarthost != NULL ? NULL :
 	    guard_range(n->connector, a);

@@ -207,7 +207,7 @@ lookup_mx(struct nexthop *n)
 	if (n->smarthost == NULL && n->f.mx != OUT_NODATA)
 		return LOOKUP_FOUND;
 	if (n->f.null_mx)
-		trace_note(n->trace, "%s: null MX of a smarthost is passed over",
+		trace_note(n->trace, "%s: null MX of a smarthost passed over",
 		    n->name);
 	lookup_own_host(n);
 	return LOOKUP_GROUP;

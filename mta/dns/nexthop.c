@@ -273,7 +273,8 @@ add_others(struct nexthop *n, size_t speaker)
 		finding_brief(&n->sets[i].status, brief, sizeof brief);
 		if (len + strlen(brief) + 8 <= 500)
 			snprintf(st->text + len, sizeof st->text - len,
-			    "; %s %s", i < speaker ? "before:" : "after:", brief);
+			    "; %s %s", i < speaker ? "before:" : "after:",
+			    brief);
 	}
 }
 
@@ -318,14 +319,15 @@ state_found(struct nexthop *n)
 	if (n->given)		/* earlier sets do not speak for this one */
 		n->nsets = found == FOUND_USABLE ? 0 : 1;
 	if (n->given && n->nsets == 1)
-		n->sets[0] = (struct lookup_found){ .found = found, .status = st };
+		n->sets[0] = (struct lookup_found){
+			.found = found, .status = st };
 	if (n->nsets != 0)
 		target_end(n);
 	n->target++;
 	return LOOKUP_TARGET;
 }
 
-/* A smarthost is the operator's word: what is wrong with it is put right there. */
+/* A smarthost is the operator's word: its faults are mended, not bounced. */
 static void
 soften(struct nexthop *n, struct status *st)
 {
@@ -366,7 +368,8 @@ state_ended(struct nexthop *n)
 
 static const struct lookup_row {
 	const char		*name;
-	enum lookup_state	(*run)(struct nexthop *n);	/* its own state: wait */
+	/* Returns the next state; its own: wait. */
+	enum lookup_state	(*run)(struct nexthop *n);
 	bool			 dns;	/* waiting here is waiting for DNS */
 } rows[] = {
 	[LOOKUP_WAIT]	= { "wait",   state_wait,   false },
@@ -380,7 +383,7 @@ static const struct lookup_row {
 	[LOOKUP_JUDGE]	= { "judge",  state_judge,  false },
 	[LOOKUP_ENDED]	= { "ended",  state_ended,  false },
 };
-_Static_assert(COUNT_OF(rows) == LOOKUP_STATE_COUNT, "one row per lookup_state");
+_Static_assert(COUNT_OF(rows) == LOOKUP_STATE_COUNT, "one row per state");
 
 /* The first result is out, or the lookup is over: another may begin. */
 static void
@@ -427,8 +430,9 @@ lookup_run(struct nexthop *n)
 		n->state = rows[from].run(n);
 		if (n->state != from) {
 			clock_stop(n);
-			log_trace("lookup", "domain=%s from=%s to=%s", n->domain,
-			    rows[from].name, rows[n->state].name);
+			log_trace("lookup", "domain=%s from=%s to=%s",
+			    n->domain, rows[from].name,
+			    rows[n->state].name);
 		}
 	} while (n->state != from);
 	if (rows[n->state].dns)

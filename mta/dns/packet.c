@@ -128,7 +128,7 @@ packet_query(uint8_t out[PACKET_QUERY_MAX], uint16_t id, const char *name,
     uint16_t qtype)
 {
 	static const uint8_t rest[] = { 1, 0, 0, 1, 0, 0, 0, 0, 0, 0 };
-	uint8_t *p = put16(out, id);	/* then RD, one question, nothing else */
+	uint8_t *p = put16(out, id);	/* then RD, one question, no more */
 	size_t n;
 
 	memcpy(p, rest, sizeof rest);

@@ -33,7 +33,8 @@ size_t packet_query(uint8_t out[PACKET_QUERY_MAX], uint16_t id,
     const char *name, uint16_t qtype);
 
 /* Is p an answer (QR) to this query: same id and the same one question? */
-bool packet_is_answer(const uint8_t *query, size_t qlen, const uint8_t *p, size_t n);
+bool packet_is_answer(const uint8_t *query, size_t qlen, const uint8_t *p,
+    size_t n);
 
 enum packet_section { SECTION_ANSWER = 0, SECTION_AUTHORITY, SECTION_END };
 
@@ -65,4 +66,5 @@ MUST_CHECK bool packet_next(struct packet *pk, struct packet_rr *rr);
  * The name at offset at into text; returns the octets it takes there, 0 when
  * it leaves the message, loops, or is longer than 255 octets.
  */
-size_t packet_name(const uint8_t *p, size_t n, size_t at, char text[PACKET_NAME_MAX]);
+size_t packet_name(const uint8_t *p, size_t n, size_t at,
+    char text[PACKET_NAME_MAX]);

@@ -52,7 +52,7 @@ step_both(const struct conf_resolve *p, const struct policy_question *q,
 	return s;
 }
 
-/* a-first and aaaa-first: the second family is asked only for want of the first. */
+/* a-first, aaaa-first: the second is asked only for want of the first. */
 static struct policy_step
 step_ordered(const struct conf_resolve *p, int64_t hedge_ms,
     const struct policy_question *q, enum family first, int64_t now_ms)
@@ -122,7 +122,8 @@ policy_host(const struct conf_resolve *p,
 	if (p->on_failure == ON_FAILURE_STRICT) {
 		for (int i = 0; i < FAMILIES; i++) {
 			*decider = i == 0 ? first : second;
-			if (q[*decider].asked && kind_of(&q[*decider]) == DNS_SOFT)
+			if (q[*decider].asked &&
+			    kind_of(&q[*decider]) == DNS_SOFT)
 				return DNS_SOFT;
 		}
 		*decider = first;

@@ -62,4 +62,5 @@ enum policy_verdict { POLICY_DELIVER = 0, POLICY_DEFER = 10, POLICY_FAIL = 11 };
  * outcome of NODATA means the implicit one.
  */
 enum policy_verdict policy_table(const struct conf_resolve *p, uint16_t mx,
-    const uint16_t outcomes[FAMILIES], enum reason *reason_r, bool asked_r[FAMILIES]);
+    const uint16_t outcomes[FAMILIES], enum reason *reason_r,
+    bool asked_r[FAMILIES]);

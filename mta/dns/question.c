@@ -27,7 +27,7 @@ struct candidate {
 	struct dns_server	*server;
 	unsigned		 tries;		/* begun */
 	bool			 out;		/* one is in flight */
-	bool			 gave;		/* answered, soft: not asked again */
+	bool			 gave;		/* soft: not asked again */
 };
 
 /*
@@ -38,16 +38,18 @@ struct question {
 	struct list		 node;		/* in set->questions */
 	struct dns_set		*set;		/* counted */
 	char			 name[256];	/* as asked */
-	char			 now[256];	/* the same, or where its CNAMEs led out of the packet */
+	char			 now[256];	/* or where its CNAMEs led */
 	uint16_t		 qtype;
+	bool			 stale;		/* flushed: not joined or cached */
 	struct list		 waiters;	/* struct dns_ask */
 	struct loop_timer	*hedge;
-	struct candidate	*candidates;	size_t ncandidates;
+	struct candidate	*candidates;
+	size_t			 ncandidates;
 	unsigned		 chain;
 	uint32_t		 chain_ttl_s;
 	struct dns_asked	 asked[ASKED_MAX];
 	size_t			 nasked;
-	uint16_t		 soft;		/* the weightiest so far; 0: none */
+	uint16_t		 soft;		/* weightiest so far; 0: none */
 	char			 soft_server[64];
 	enum trace_transport	 soft_via;
 	uint32_t		 soft_ms;
@@ -76,7 +78,8 @@ struct dns_ask {
 };
 
 static void question_advance(struct question *q);
-static void on_try_end(void *ctx, enum channel_end end, const uint8_t *p, size_t n);
+static void on_try_end(void *ctx, enum channel_end end, const uint8_t *p,
+    size_t n);
 
 /* ---- one packet ---- */
 
@@ -86,14 +89,17 @@ try_send(struct try *t, enum trace_transport via)
 	struct dns_server *sv = t->server;
 	struct dns_channel **ch = via == VIA_TCP ? &sv->tcp : &sv->udp;
 	uint8_t query[PACKET_QUERY_MAX];
-	const size_t n = packet_query(query, packet_random_id(), t->name, t->qtype);
+	const size_t n = packet_query(query, packet_random_id(), t->name,
+	    t->qtype);
 
 	if (*ch == NULL)
-		*ch = dns_channel_new(t->set->r->loop, &sv->addr, via == VIA_TCP);
+		*ch = dns_channel_new(t->set->r->loop, &sv->addr,
+		    via == VIA_TCP);
 	sv->asked++;
 	t->via = via;
 	t->begun_ms = clock_mono_ms();
-	t->ask = dns_channel_ask(*ch, query, n, t->set->timeout_ms, on_try_end, t);
+	t->ask = dns_channel_ask(*ch, query, n, t->set->timeout_ms, on_try_end,
+	    t);
 }
 
 static void
@@ -149,7 +155,8 @@ note_asked(struct question *q, const struct try *t, uint16_t outcome)
 static void
 note_soft(struct question *q, const struct try *t, uint16_t outcome)
 {
-	if (q->soft != 0 && dns_soft_weight(outcome) <= dns_soft_weight(q->soft))
+	if (q->soft != 0 &&
+	    dns_soft_weight(outcome) <= dns_soft_weight(q->soft))
 		return;
 	q->soft = outcome;
 	q->soft_via = t->via;
@@ -188,11 +195,13 @@ question_end(struct question *q, const struct dns_answer *a, const char *server,
 		.ms = ms,
 	};
 
-	list_del(&q->node);		/* the same question asked now is a new one */
-	cache_put(q->set->cache, q->name, q->qtype, a, server, via,
-	    clock_mono_ms());
+	list_del(&q->node);		/* asked again now, it is a new one */
+	if (!q->stale)
+		cache_put(q->set->cache, q->name, q->qtype, a, server, via,
+		    clock_mono_ms());
 	while (!list_empty(&q->waiters)) {
-		struct dns_ask *w = LIST_OWNER(q->waiters.next, struct dns_ask, node);
+		struct dns_ask *w =
+		    LIST_OWNER(q->waiters.next, struct dns_ask, node);
 		dns_ask_fn *fn = w->fn;
 		void *ctx = w->ctx;
 
@@ -315,7 +324,7 @@ question_take(struct try *t, struct dns_answer *a)
 	if (dns_kind(a->outcome) == DNS_SOFT) {
 		t->candidate->gave = a->outcome != OUT_TIMEOUT &&
 		    a->outcome != OUT_NETWORK;
-		/* A failed TCP after a noted UDP: the UDP is what it came to. */
+		/* A failed TCP after a noted UDP: the UDP counts. */
 		if (t->via == VIA_TCP || t->udp_outcome == 0)
 			note_asked(q, t, a->outcome);
 		note_soft(q, t, a->outcome);
@@ -342,7 +351,8 @@ on_try_end(void *ctx, enum channel_end end, const uint8_t *p, size_t n)
 			return;
 		}
 	} else {
-		answer_set(&a, end == CHANNEL_SILENCE ? OUT_TIMEOUT : OUT_NETWORK);
+		answer_set(&a, end == CHANNEL_SILENCE ? OUT_TIMEOUT :
+		    OUT_NETWORK);
 		t->server->timeouts += end == CHANNEL_SILENCE;
 		if (t->udp_outcome == 0)
 			server_silent(t->server, t->name,
@@ -456,7 +466,8 @@ resolver_ask(struct dns_set *s, const char *name, uint16_t qtype,
 	LIST_EACH(it, &s->questions) {
 		struct question *q = LIST_OWNER(it, struct question, node);
 
-		if (q->qtype == qtype && str_eq_nocase(q->name, name))
+		if (!q->stale && q->qtype == qtype &&
+		    str_eq_nocase(q->name, name))
 			a->q = q;
 	}
 	if (a->q == NULL)
@@ -496,7 +507,8 @@ dns_ask_so_far(const struct dns_ask *a, size_t *n_r)
 		if (t->q != q)
 			continue;
 		v[n] = (struct dns_asked){
-			.qtype = t->qtype, .outcome = OUT_TIMEOUT, .via = t->via,
+			.qtype = t->qtype, .outcome = OUT_TIMEOUT,
+			.via = t->via,
 			.ms = (uint32_t)(clock_mono_ms() - t->begun_ms),
 		};
 		str_copy(v[n].name, sizeof v[n].name, t->name);
@@ -505,6 +517,17 @@ dns_ask_so_far(const struct dns_ask *a, size_t *n_r)
 	}
 	*n_r = n;
 	return v;
+}
+
+void
+questions_stale(struct dns_set *s, const char *name)
+{
+	LIST_EACH(it, &s->questions) {
+		struct question *q = LIST_OWNER(it, struct question, node);
+
+		if (name == NULL || dns_name_below(q->name, name))
+			q->stale = true;
+	}
 }
 
 void

@@ -142,7 +142,7 @@ dns_set_unref(struct dns_set **sp)
 	*sp = NULL;
 	if (s == NULL || --s->refs != 0 || s->retired)
 		return;
-	/* Not now: its last packet may have ended in a callback of its channel. */
+	/* Not now: we may be inside a callback of one of its channels. */
 	s->retired = true;
 	loop_retire(s->r->loop, s, reap_set);
 }
@@ -165,7 +165,7 @@ take_sets(struct resolver *r, const struct conf *conf)
 		}
 	}
 	for (size_t i = 0; i < conf->nsets; i++) {
-		if (now[i]->current)	/* two of the same: one count is enough */
+		if (now[i]->current)	/* two of the same: one count */
 			dns_set_unref(&now[i]);
 		else
 			now[i]->current = true;
@@ -193,8 +193,12 @@ void
 resolver_reload(struct resolver *r, const struct conf *conf)
 {
 	take_sets(r, conf);
-	LIST_EACH(it, &r->sets)
-		cache_drop_unusable(LIST_OWNER(it, struct dns_set, node)->cache);
+	LIST_EACH(it, &r->sets) {
+		struct dns_set *s = LIST_OWNER(it, struct dns_set, node);
+
+		cache_drop_unusable(s->cache);
+		questions_stale(s, NULL);
+	}
 }
 
 static void
@@ -235,7 +239,8 @@ static void
 flush_families(struct resolver *r, const char *name)
 {
 	LIST_EACH_SAFE(it, &r->families_by_age) {
-		struct family_row *f = LIST_OWNER(it, struct family_row, by_age);
+		struct family_row *f =
+		    LIST_OWNER(it, struct family_row, by_age);
 
 		if (name == NULL || dns_name_below(f->host, name))
 			family_drop(r, f);
@@ -251,6 +256,7 @@ resolver_flush(struct resolver *r, const char *name)
 		struct dns_set *s = LIST_OWNER(it, struct dns_set, node);
 
 		n += cache_flush(s->cache, name);
+		questions_stale(s, name);
 		for (size_t i = 0; i < s->nservers; i++)
 			server_alive(&s->servers[i]);
 	}
@@ -330,7 +336,8 @@ on_cached(void *ctx, const struct dns_cached *e)
 		if (i != 0)
 			buf_text(&text, ", ");
 		if (a->family != 0)
-			buf_text(&text, inet_ntop(a->family, a->ip, ip, sizeof ip));
+			buf_text(&text, inet_ntop(a->family, a->ip, ip,
+			    sizeof ip));
 		else
 			buf_printf(&text, "%u %s", a->pref, a->name);
 	}
@@ -373,7 +380,8 @@ resolver_server_rows(struct resolver *r,
 			row(ctx, &(struct dns_server_row){
 				.set = s->name, .server = sv->text,
 				.asked = sv->asked, .answered = sv->answered,
-				.timeouts = sv->timeouts, .servfail = sv->servfail,
+				.timeouts = sv->timeouts,
+				.servfail = sv->servfail,
 				.avg_ms = sv->answered == 0 ? 0 :
 				    (uint32_t)(sv->ms_sum / sv->answered),
 				.cooldown_ms = sv->cooldown_until_ms != 0 &&

@@ -31,7 +31,7 @@ struct dns_server {
 	uint64_t		 asked, answered, timeouts, servfail, ms_sum;
 	char			 silent[SILENT_NAMES][256];
 	unsigned		 nsilent;
-	int64_t			 cooldown_until_ms;	/* monotonic; 0: in use */
+	int64_t			 cooldown_until_ms; /* monotonic; 0: in use */
 	bool			 probing;	/* cooldown over, one question is out to see */
 };
 
@@ -49,7 +49,7 @@ struct dns_set {
 	enum conf_protocol	 protocol;
 	struct dns_cache	*cache;
 	struct list		 questions;	/* in flight */
-	struct list		 tries_out;	/* packets in flight, also of questions that are over */
+	struct list		 tries_out;	/* packets in flight, orphans too */
 };
 
 struct resolver {
@@ -85,7 +85,7 @@ struct dns_result {
 	enum trace_transport	 via;
 	enum trace_source	 source;
 	uint32_t		 ttl_s;		/* remaining */
-	const struct dns_asked	*asked;		size_t nasked;	/* without the one that gave it */
+	const struct dns_asked	*asked;		size_t nasked;	/* before the one that gave it */
 	uint32_t		 ms;		/* of the one that gave it */
 };
 
@@ -111,11 +111,13 @@ void dns_ask_cancel(struct dns_ask **a);	/* *a may be NULL */
 /* What has been tried so far, the unanswered included as timeouts; free() it. */
 struct dns_asked *dns_ask_so_far(const struct dns_ask *a, size_t *n_r);
 
-/* question.c, for resolver.c: ends all packets and questions silently. */
-void questions_stop(struct dns_set *s);
+/* question.c, for resolver.c. */
+void questions_stop(struct dns_set *s);		/* all packets and questions, silently */
+void questions_stale(struct dns_set *s, const char *name);	/* NULL: all */
 
 /* server.c: health. */
 void server_alive(struct dns_server *sv);
-void server_silent(struct dns_server *sv, const char *name, int64_t cooldown_ms, int64_t now_ms);
+void server_silent(struct dns_server *sv, const char *name,
+    int64_t cooldown_ms, int64_t now_ms);
 /* May it be asked now; a server whose cooldown is over is asked one question first. */
 bool server_ready(const struct dns_server *sv, int64_t now_ms);

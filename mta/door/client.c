@@ -44,18 +44,6 @@ accept_key(const void *value, size_t *n_r)
 	return &a->id;
 }
 
-bool
-door_get_id(struct rd *r, struct msgid *id)
-{
-	const uint8_t *p = rd_raw(r, sizeof id->b);
-
-	memset(id, 0, sizeof *id);
-	if (p == NULL)
-		return false;
-	memcpy(id->b, p, sizeof id->b);
-	return true;
-}
-
 /* ---- accepts ---- */
 
 static void

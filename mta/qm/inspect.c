@@ -80,6 +80,10 @@ qm_item_state(const struct sched_item *i)
 static enum reason
 item_reason(const struct sched_item *i)
 {
+	if (i->dest->conf == NULL)
+		return REASON_policy;
+	if (i->place == PLACE_HELD || i->dest->holding)
+		return REASON_held;
 	if (i->dest->deferred && i->dest->last != NULL)
 		return i->dest->last->reason;
 	for (uint32_t k = 0; k < i->m->nrcpts; k++)
@@ -156,10 +160,6 @@ dest_state(const struct sched_dest *d)
 	return d->deferred || (list_empty(&d->ready) && d->later.n > 0) ? STATE_RETRY : STATE_READY;
 }
 
-/* The latest failure of a message that waits by its own schedule, when the destination itself is well. */
-static void
-dest_message_status(struct qm *qm, struct sched_dest *d, struct status *out);
-
 static void
 status_copy(void *ctx, int64_t wall_ms, uint8_t state, const struct status *st)
 {
@@ -168,6 +168,7 @@ status_copy(void *ctx, int64_t wall_ms, uint8_t state, const struct status *st)
 	*(struct status *)ctx = *st;
 }
 
+/* The latest failure of a message that waits by its own schedule, when the destination itself is well. */
 static void
 dest_message_status(struct qm *qm, struct sched_dest *d, struct status *out)
 {
@@ -180,6 +181,19 @@ dest_message_status(struct qm *qm, struct sched_dest *d, struct status *out)
 	for (uint32_t k = 0; k < i->m->nrcpts && out->class_ == 0; k++)
 		if (i->m->rcpts[k].state == RCPT_QUEUED && i->m->rcpts[k].last_segment != 0)
 			store_history(qm->store, i->m, k, 1, status_copy, out);
+}
+
+static void
+dest_status(struct qm *qm, struct sched_dest *d, struct status *out)
+{
+	if (d->conf == NULL)
+		status_set(out, 4, 4, 4, STAGE_queue, REASON_policy, "held: no connector takes %.200s", d->domain);
+	else if (d->last != NULL)
+		*out = *d->last;
+	else
+		dest_message_status(qm, d, out);
+	if (out->class_ == 0 && dest_state(d) == STATE_SUSPENDED)
+		status_set(out, 4, 2, 0, STAGE_queue, REASON_held, "held by the operator");
 }
 
 static void
@@ -200,10 +214,7 @@ row_dest(struct qm_job *job, struct sched_dest *d, bool traces)
 		row.next_wall_ms = first->key;
 	if (d->conf != NULL && row.oldest_wall_ms != 0)
 		row.expires_wall_ms = row.oldest_wall_ms + d->conf->retry.expire_ms;
-	if (d->last != NULL)
-		row.status = *d->last;
-	else
-		dest_message_status(job->qm, d, &row.status);
+	dest_status(job->qm, d, &row.status);
 	if (traces)
 		row.ntraces = qm_dest_attempts(job->qm, d->key, row.traces);
 	inspect_dest_encode(&row, door_row_begin(job->peer->door, job->number));

@@ -12,6 +12,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,11 +26,12 @@
 #define ACCEPTS_PER_TURN 64
 #define AGAIN_MS 100
 
+/* An eventfd, not a copy of the socket: a copy would keep a closed port open. */
 static void
 reserve_take(struct rx_listener *l)
 {
 	if (l->rx->reserve_fd == -1)
-		l->rx->reserve_fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+		l->rx->reserve_fd = eventfd(0, EFD_CLOEXEC);
 }
 
 /* A dual-stack socket shows IPv4 clients as ::ffff:a.b.c.d. */

@@ -22,6 +22,7 @@
 #include "queue/trace.h"
 
 #define STAGGER_MS 250		/* RFC 8305 5: Connection Attempt Delay */
+#define RACING_MAX 6		/* connects at once, the rest wait */
 
 enum addr_state { ADDR_UNTRIED = 0, ADDR_TRYING, ADDR_FAILED };
 
@@ -70,6 +71,7 @@ attempt_end(struct tx_attempt *a, struct tx_session *s,
 		.trace = s != NULL ? &s->trace : &a->trace,
 		.addrs = a->addrs,
 		.naddrs = a->naddrs,
+		.asked = a->asked,
 		.began_wall_ms = a->began_wall_ms,
 	};
 
@@ -115,7 +117,7 @@ resolved_end(struct tx_attempt *a, const struct status *said)
 {
 	struct status why = *said;
 
-	/* A host that was there and failed says more than a later one that could not be looked up. */
+	/* A host that failed says more than a later one without address. */
 	if (a->best.class_ != 0)
 		why = a->best;
 	if (why.class_ == 0)
@@ -150,6 +152,7 @@ ask(struct tx_attempt *a)
 		.trace = &a->trace,
 	};
 
+	a->asked = true;
 	if (a->nexthop == NULL)
 		a->nexthop = nexthop_start(a->tx->resolver, &args, on_step, a);
 	else
@@ -182,6 +185,16 @@ connect_failed(struct tx_attempt *a, size_t i, int err)
 	note_failure(a, &why);
 }
 
+static unsigned
+racing(const struct tx_attempt *a)
+{
+	unsigned n = 0;
+
+	LIST_EACH(it, &a->tries)
+		n++;
+	return n;
+}
+
 /* One more address, or the next group when all have failed. */
 static void
 try_next(struct tx_attempt *a)
@@ -199,7 +212,7 @@ try_next(struct tx_attempt *a)
 		a->tried[i] = ADDR_TRYING;
 		list_add_tail(&a->tries, &s->link);
 	}
-	if (s != NULL && first_untried(a) < a->naddrs)
+	if (s != NULL && racing(a) < RACING_MAX && first_untried(a) < a->naddrs)
 		loop_timer_set(a->stagger, STAGGER_MS);
 	if (list_empty(&a->tries))
 		ask(a);
@@ -226,7 +239,7 @@ tx_attempt_connected(struct tx_attempt *a, struct tx_session *s)
 
 		if (other == s)
 			continue;
-		/* Not failed: it may be wanted yet, should this peer not want us. */
+		/* Not failed: it is wanted should this peer not want us. */
 		a->tried[other->at_number] = ADDR_UNTRIED;
 		trace_connect(a, &other->at, other->began_mono_ms, ECANCELED);
 		tx_session_abort(other);
@@ -238,7 +251,7 @@ tx_attempt_ready(struct tx_attempt *a, struct tx_session *s)
 {
 	a->talking = NULL;
 	nexthop_family_worked(a->tx->resolver, s->at.host, s->at.addr.family);
-	nexthop_cancel(&a->nexthop);		/* it appends to the trace no more */
+	nexthop_cancel(&a->nexthop);	/* it appends to the trace no more */
 	s->trace = a->trace;
 	a->trace = (struct buf){ 0 };
 	s->slot = a->slot;
@@ -246,7 +259,7 @@ tx_attempt_ready(struct tx_attempt *a, struct tx_session *s)
 	attempt_end(a, s, NULL);
 }
 
-/* family_on_5xx = false: a host that refused one family is not asked by the other. */
+/* family_on_5xx = false: a host that refused one family refused both. */
 static void
 give_up_host(struct tx_attempt *a, const struct nexthop_addr *at)
 {

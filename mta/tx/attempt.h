@@ -37,6 +37,7 @@ struct tx_attempt_end {
 	const struct buf		*trace;		/* borrowed; with a session it is the session's */
 	const struct nexthop_addr	*addrs;		/* of the last group; borrowed */
 	size_t				 naddrs;
+	bool				 asked;		/* DNS; false: the known address did */
 	int64_t				 began_wall_ms;
 };
 
@@ -64,6 +65,7 @@ struct tx_attempt {
 	struct tx_session	*talking;	/* the one that connected first */
 	struct loop_timer	*stagger;
 	struct status		 best;		/* why it failed so far; class_ 0: nothing failed */
+	bool			 asked;		/* a lookup was begun */
 	int64_t			 began_wall_ms;
 	tx_attempt_fn		*fn;
 	void			*ctx;
@@ -76,5 +78,5 @@ void tx_attempt_cancel(struct tx_attempt **a);	/* *a may be NULL */
 /* From its sessions. */
 void tx_attempt_connected(struct tx_attempt *a, struct tx_session *s);
 void tx_attempt_ready(struct tx_attempt *a, struct tx_session *s);
-/* s closes or leaves by itself afterwards.  err: errno of a failed connect, 0 when it got further. */
+/* s closes or leaves by itself afterwards.  err: of a failed connect, 0: it got further. */
 void tx_attempt_failed(struct tx_attempt *a, struct tx_session *s, const struct status *why, int err);

@@ -2,7 +2,7 @@
  * dispatch.c - destinations: jobs wait here, idle sessions take them, attempts
  * are started when more connections are wanted, and what an attempt's failure
  * means for all that waits is carried out.
- * Never talks SMTP or DNS itself; runs once a turn per destination (tx_dest_kick).
+ * Never talks SMTP or DNS itself; runs once a turn per destination.
  * Read next: dispatch.h (how many connections), attempt.c, steps.c.
  */
 #include "mta/tx/dispatch.h"
@@ -19,11 +19,11 @@
 #include "mta/tx/verdict.h"
 #include "mta/tx/way.h"
 
-#define WINNER_MS 5000		/* so long an address that worked is used without asking again */
-#define LIVING_MS 300000	/* a success so long ago still tells a living destination */
-#define HOLD_MS 1000		/* no growth after an attempt failed beside working sessions */
-#define BARREN_MAX 4		/* sessions lost in a row with nothing done: the destination waits */
-#define UNUSED_MS 60000		/* then an empty destination is forgotten */
+#define WINNER_MS 5000	/* an address that worked is used without asking again */
+#define LIVING_MS 300000	/* a success that long ago still counts */
+#define HOLD_MS 1000	/* no growth after an attempt failed beside sessions */
+#define BARREN_MAX 4	/* sessions in a row lost with nothing done */
+#define UNUSED_MS 60000	/* then an empty destination is forgotten */
 
 static bool
 is_living(const struct tx_dest *d)
@@ -49,6 +49,9 @@ on_run(void *ctx)
 		list_del(&d->link);
 		d->kicked = false;
 		dest_run(d);
+		if (d->called)		/* has no use for the room any more */
+			tx_pool_pass(&tx->pool, d->connector);
+		d->called = false;
 	}
 }
 
@@ -70,7 +73,10 @@ tx_dest_kick(struct tx_dest *d)
 void
 tx_dest_on_room(struct tx_wait *w)
 {
-	tx_dest_kick(LIST_OWNER(w, struct tx_dest, wait));
+	struct tx_dest *d = LIST_OWNER(w, struct tx_dest, wait);
+
+	d->called = true;
+	tx_dest_kick(d);
 }
 
 static void
@@ -123,9 +129,10 @@ static void
 dest_failed(struct tx_dest *d, const struct status *why, int64_t began_wall_ms,
     const struct buf *trace)
 {
-	struct verdict v = { .whom = HITS_RECIPIENT,
-		.outcome = OUTCOME_FAILED,
-		.status = *why };
+	struct verdict v = {
+		.whom = HITS_RECIPIENT, .outcome = OUTCOME_FAILED,
+		.status = *why,
+	};
 	struct tx_job *job;
 
 	if (d->nwaiting == 0)
@@ -148,10 +155,12 @@ dest_failed(struct tx_dest *d, const struct status *why, int64_t began_wall_ms,
 /* ---- attempts ---- */
 
 static void
-remember_winner(struct tx_dest *d, const struct tx_session *s)
+remember_winner(struct tx_dest *d, const struct tx_session *s, bool asked)
 {
 	if (d->winner == NULL)
 		d->winner = xmalloc(sizeof *d->winner);
+	else if (!asked)	/* still the same answer: it does not grow younger */
+		return;
 	*d->winner = s->at;
 	d->winner_mono_ms = clock_mono_ms();
 }
@@ -195,7 +204,7 @@ on_attempt_end(void *ctx, struct tx_attempt *a,
 	s->dest = d;
 	d->nready++;
 	list_add_tail(&d->busy, &s->link);
-	remember_winner(d, s);
+	remember_winner(d, s, end->asked);
 	tx_dest_kick(d);
 }
 
@@ -273,10 +282,10 @@ static bool
 wants_more(const struct tx_dest *d)
 {
 	const unsigned limit = d->way->k->concurrency;
-	const unsigned most = d->nready == 0 ? 1 :
-	    d->nready * 2 < limit	     ? d->nready * 2 :
-					       limit;
+	unsigned most = d->nready == 0 ? 1 : d->nready * 2;
 
+	if (most > limit)
+		most = limit;
 	if (d->nwaiting <= d->nattempts || d->nready + d->nattempts >= most)
 		return false;
 	return d->nready == 0 || clock_mono_ms() >= d->hold_mono_ms;
@@ -294,17 +303,18 @@ dest_run(struct tx_dest *d)
 	while (d->nwaiting > 0 && !list_empty(&d->idle))
 		tx_session_wake(
 		    LIST_OWNER(d->idle.next, struct tx_session, link));
-	while (wants_more(d))
+	while (wants_more(d)) {
+		d->called = false;
 		if (!start_attempt(d))
 			return;
+	}
 }
 
 /* ---- from its sessions ---- */
 
 struct tx_job *
-tx_dest_next(struct tx_dest *d, const struct tx_session *s)
+tx_dest_next(struct tx_dest *d)
 {
-	(void)s;
 	d->used_mono_ms = clock_mono_ms();
 	return take_first(d);
 }
@@ -327,6 +337,11 @@ tx_dest_progress(struct tx_dest *d, struct tx_session *s)
 void
 tx_dest_again(struct tx_dest *d, struct tx_job *job)
 {
+	/* Its lease is over, or nothing new is begun any more. */
+	if (d->orphan || d->tx->draining) {
+		tx_job_settle(&job, d->tx->queue, NULL);
+		return;
+	}
 	list_add_head(&d->waiting, &job->link);
 	d->nwaiting++;
 	tx_dest_kick(d);
@@ -344,7 +359,7 @@ tx_dest_left(struct tx_dest *d, struct tx_session *s, const struct status *why)
 	if (++d->barren < BARREN_MAX || d->nready > 0)
 		return;
 	d->barren = 0;
-	/* It greets, then lets every transaction down: not the fault of any one message. */
+	/* It greets, then lets every transaction down: no message's fault. */
 	cancel_attempts(d, true);
 	dest_failed(d, why, clock_wall_ms(), &s->trace);
 }

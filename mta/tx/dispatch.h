@@ -41,10 +41,11 @@ struct tx_dest {
 	int64_t			 success_mono_ms;	/* 0: never */
 	int64_t			 hold_mono_ms;	/* no growth before */
 	struct loop_timer	*hold;		/* kicks it then; NULL until needed */
-	unsigned		 barren;	/* sessions in a row that were lost before they got anything done */
+	unsigned		 barren;	/* sessions in a row lost with nothing done */
 	int64_t			 used_mono_ms;
 	bool			 orphan;	/* the queue that numbered it is gone */
 	bool			 kicked;
+	bool			 called;	/* kicked because there may be room */
 	struct list		 link;		/* tx->kicked, or tx->old_dests */
 	struct list		 old_link;
 	struct tx_wait		 wait;		/* for a slot */
@@ -55,7 +56,7 @@ void tx_dest_kick(struct tx_dest *d);		/* looked after at the end of this turn *
 void tx_dest_on_room(struct tx_wait *w);
 
 /* From its sessions. */
-struct tx_job *tx_dest_next(struct tx_dest *d, const struct tx_session *s);	/* given; NULL: none, or not for s */
+struct tx_job *tx_dest_next(struct tx_dest *d);	/* given; NULL: none */
 bool tx_dest_wants(const struct tx_dest *d, const struct tx_session *s);	/* false: s is to leave */
 void tx_dest_progress(struct tx_dest *d, struct tx_session *s);	/* a transaction came to its end */
 void tx_dest_again(struct tx_dest *d, struct tx_job *job);	/* given: first in the queue */

@@ -190,7 +190,7 @@ tx_job_settle(struct tx_job **jobp, struct queue *q, const struct buf *trace)
 	}
 	if (delivered)
 		counter_add(C_tx_bytes_total, (int64_t)job->lease->size);
-	/* A queue that is gone can only use good news: the rest it leases anew. */
+	/* A new queue can only use good news: the rest it leases anew. */
 	if (!job->orphan || delivered)
 		queue_settle(q, job->lease, s, job->n,
 		    keep_trace && trace != NULL ? trace->data : NULL,

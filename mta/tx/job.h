@@ -49,7 +49,7 @@ void tx_job_judge_all(struct tx_job *job, enum tx_rcpt_state state, const struct
 
 /* The session is gone: what it had taken is to do again. */
 void tx_job_reset(struct tx_job *job);
-/* The transaction is over: later recipients get the next one if this one got on, else their deferral. */
+/* The transaction is over: with progress later recipients get the next one, else their deferral. */
 void tx_job_round_over(struct tx_job *job, bool progress);
 
 /*

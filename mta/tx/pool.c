@@ -12,7 +12,7 @@
 #include "conf/conf.h"
 #include "mta/tx/session.h"
 
-#define WAKE_MAX 16	/* of one list at a time: those that still find no room queue elsewhere */
+#define WAKE_MAX 16	/* of one list at a time: some will queue elsewhere */
 
 struct tx_pool_group {
 	char		*name;
@@ -139,6 +139,15 @@ tx_pool_give(struct tx_pool *p, struct tx_slot *slot)
 	wake(p, &p->living, WAKE_MAX);
 	if (p->unproven < p->max / 2)
 		wake(p, &p->others, WAKE_MAX);
+}
+
+void
+tx_pool_pass(struct tx_pool *p, const char *connector)
+{
+	wake(p, &group_of(p, connector)->waiting, 1);
+	wake(p, &p->living, 1);
+	if (p->unproven < p->max / 2)
+		wake(p, &p->others, 1);
 }
 
 void

@@ -46,4 +46,6 @@ void tx_pool_clear(struct tx_pool *p);
 bool tx_pool_take(struct tx_pool *p, const struct conf_connector *k, bool living, struct tx_slot *slot,
     struct tx_wait *w);
 void tx_pool_give(struct tx_pool *p, struct tx_slot *slot);	/* not held: nothing */
+/* Somebody was called and did not want the room after all: the next, please. */
+void tx_pool_pass(struct tx_pool *p, const char *connector);
 void tx_pool_proved(struct tx_pool *p, struct tx_slot *slot);	/* its destination lives */

@@ -18,15 +18,15 @@
 #include "mta/tx/way.h"
 #include "queue/trace.h"
 
-#define PROBES_MAX 64		/* at once; each may hold a lookup and a connection */
-#define PROBE_MS 60000		/* a command timeout of minutes is no answer for an operator */
+#define PROBES_MAX 64	/* at once; each may hold a lookup and a connection */
+#define PROBE_MS 60000	/* minutes of silence are no answer for an operator */
 
 struct probe {
 	struct list		 link;		/* in tx->probes */
 	struct tx		*tx;		/* borrowed */
 	uint32_t		 number;
 	struct tx_way		*way;		/* shared */
-	char			*domain;	/* owned, as kept and trace: borrowed by what is under way */
+	char			*domain;	/* owned, as kept and trace */
 	uint8_t			*kept;
 	struct buf		 trace;		/* of a lookup */
 	struct nexthop		*nexthop;	/* owned */

@@ -30,34 +30,41 @@
 /* Whose trouble it is when the peer vanishes, is silent or talks nonsense. */
 enum tx_loss { LOSS_NOBODY = 0, LOSS_ATTEMPT, LOSS_JOB };
 
-/* How long a state waits: a field of the connector. */
+/* How long a state waits (RFC 5321 4.5.3.2): a field of the connector. */
 #define WAIT(field) offsetof(struct conf_connector, field)
-#define WAIT_FIXED 0
+#define CONNECT WAIT(connect_timeout_ms)
+#define COMMAND WAIT(command_timeout_ms)
+#define DATA WAIT(data_timeout_ms)
+#define DOT WAIT(dot_timeout_ms)
+#define IDLE WAIT(idle_ms)
+#define FIXED 0
+
+typedef enum tx_state tx_reply_fn(struct tx_session *, const struct smtp_reply *);
 
 static void closed_enter(struct tx_session *s);
 
 static const struct tx_row {
 	const char	*name;
 	void		(*enter)(struct tx_session *);	/* NULL: only wait */
-	enum tx_state	(*reply)(struct tx_session *, const struct smtp_reply *);	/* NULL: peer must be silent */
-	size_t		 wait;		/* RFC 5321 4.5.3.2 */
+	tx_reply_fn	*reply;		/* NULL: the peer must be silent */
+	size_t		 wait;
 	enum stage	 stage;		/* where a failure happened */
 	enum tx_loss	 loss;
 } rows[] = {
-	[TX_CONNECT]  = { "connect",  NULL,         NULL,           WAIT(connect_timeout_ms), STAGE_connect,  LOSS_ATTEMPT },
-	[TX_GREETING] = { "greeting", NULL,         greeting_reply, WAIT(command_timeout_ms), STAGE_greeting, LOSS_ATTEMPT },
-	[TX_EHLO]     = { "ehlo",     ehlo_enter,   ehlo_reply,     WAIT(command_timeout_ms), STAGE_ehlo,     LOSS_ATTEMPT },
-	[TX_HELO]     = { "helo",     helo_enter,   helo_reply,     WAIT(command_timeout_ms), STAGE_ehlo,     LOSS_ATTEMPT },
-	[TX_IDLE]     = { "idle",     idle_enter,   NULL,           WAIT(idle_ms),            STAGE_none,     LOSS_NOBODY },
-	[TX_MAIL]     = { "mail",     mail_enter,   mail_reply,     WAIT(command_timeout_ms), STAGE_mail,     LOSS_JOB },
-	[TX_RCPT]     = { "rcpt",     rcpt_enter,   rcpt_reply,     WAIT(command_timeout_ms), STAGE_rcpt,     LOSS_JOB },
-	[TX_SKIP]     = { "skip",     NULL,         skip_reply,     WAIT(command_timeout_ms), STAGE_mail,     LOSS_JOB },
-	[TX_DATA]     = { "data",     data_enter,   data_reply,     WAIT(data_timeout_ms),    STAGE_data,     LOSS_JOB },
-	[TX_BODY]     = { "body",     NULL,         NULL,           WAIT(data_timeout_ms),    STAGE_body,     LOSS_JOB },
-	[TX_DOT]      = { "dot",      dot_enter,    dot_reply,      WAIT(dot_timeout_ms),     STAGE_dot,      LOSS_JOB },
-	[TX_RSET]     = { "rset",     rset_enter,   rset_reply,     WAIT(command_timeout_ms), STAGE_none,     LOSS_NOBODY },
-	[TX_QUIT]     = { "quit",     quit_enter,   quit_reply,     WAIT_FIXED,               STAGE_quit,     LOSS_NOBODY },
-	[TX_CLOSED]   = { "closed",   closed_enter, NULL,           WAIT_FIXED,               STAGE_none,     LOSS_NOBODY },
+	[TX_CONNECT]  = { "connect",  NULL,         NULL,           CONNECT, STAGE_connect,  LOSS_ATTEMPT },
+	[TX_GREETING] = { "greeting", NULL,         greeting_reply, COMMAND, STAGE_greeting, LOSS_ATTEMPT },
+	[TX_EHLO]     = { "ehlo",     ehlo_enter,   ehlo_reply,     COMMAND, STAGE_ehlo,     LOSS_ATTEMPT },
+	[TX_HELO]     = { "helo",     helo_enter,   helo_reply,     COMMAND, STAGE_ehlo,     LOSS_ATTEMPT },
+	[TX_IDLE]     = { "idle",     idle_enter,   NULL,           IDLE,    STAGE_none,     LOSS_NOBODY },
+	[TX_MAIL]     = { "mail",     mail_enter,   mail_reply,     COMMAND, STAGE_mail,     LOSS_JOB },
+	[TX_RCPT]     = { "rcpt",     rcpt_enter,   rcpt_reply,     COMMAND, STAGE_rcpt,     LOSS_JOB },
+	[TX_SKIP]     = { "skip",     NULL,         skip_reply,     COMMAND, STAGE_mail,     LOSS_JOB },
+	[TX_DATA]     = { "data",     data_enter,   data_reply,     DATA,    STAGE_data,     LOSS_JOB },
+	[TX_BODY]     = { "body",     NULL,         NULL,           DATA,    STAGE_body,     LOSS_JOB },
+	[TX_DOT]      = { "dot",      dot_enter,    dot_reply,      DOT,     STAGE_dot,      LOSS_JOB },
+	[TX_RSET]     = { "rset",     rset_enter,   rset_reply,     COMMAND, STAGE_none,     LOSS_NOBODY },
+	[TX_QUIT]     = { "quit",     quit_enter,   quit_reply,     FIXED,   STAGE_quit,     LOSS_NOBODY },
+	[TX_CLOSED]   = { "closed",   closed_enter, NULL,           FIXED,   STAGE_none,     LOSS_NOBODY },
 };
 _Static_assert(COUNT_OF(rows) == TX_STATE_COUNT, "one row per tx_state");
 
@@ -70,7 +77,7 @@ tx_state_name(enum tx_state s)
 static int64_t
 wait_ms(const struct tx_session *s, enum tx_state st)
 {
-	if (rows[st].wait == WAIT_FIXED)
+	if (rows[st].wait == FIXED)
 		return QUIT_WAIT_MS;
 	return *(const int64_t *)((const char *)s->way->k + rows[st].wait);
 }
@@ -144,7 +151,7 @@ attempt_lost(struct tx_session *s, enum verdict_fact fact, int err)
 	tx_attempt_failed(a, s, &v.status, err);
 }
 
-/* The conversation cannot go on: whoever it was held for is told, then it is closed. */
+/* It cannot go on: whoever it was held for is told, then it is closed. */
 static void
 session_break(struct tx_session *s, enum verdict_fact fact, int err)
 {
@@ -274,7 +281,7 @@ connect_to(const struct conf_addr *a, int *err_r)
 		*err_r = errno;
 		return -1;
 	}
-	/* Best effort: without it the last piece of a message may wait 40 ms. */
+	/* Best effort: without it the last piece may wait 40 ms. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	if (connect(fd, sa, v4 ? sizeof in4 : sizeof in6) == -1 &&
 	    errno != EINPROGRESS) {
@@ -295,7 +302,7 @@ tx_peer_name(const struct nexthop_addr *at, char *buf, size_t size)
 	bare.port = 0;
 	conf_addr_text(&bare, ip);
 	n = strlen(ip);
-	if (ip[0] == '[' && n > 2) {		/* the brackets of a literal are ours already */
+	if (ip[0] == '[' && n > 2) {	/* we add brackets ourselves */
 		memmove(ip, ip + 1, n);
 		ip[n - 2] = '\0';
 	}

@@ -6,8 +6,9 @@
  *   connect greeting (ehlo [helo] | helo) ready
  *   ready = (mail rcpt+ data [body] dot [rset] | idle)* quit closed
  *
- *   mail -> skip -> [dot]   MAIL was refused after RCPT and DATA had gone with it: their replies are waited
- *                           for, and a 354 gets a lone dot.  Never QUIT before replies are in.
+ *   mail -> skip -> [dot]   MAIL was refused after RCPT and DATA had gone with
+ *                           it: their replies are waited for, and a 354 gets a
+ *                           lone dot.  Never QUIT before replies are in.
  *   rcpt -> rset            every recipient refused, step by step
  *   body                    only a message that comes from a file, piece by piece
  *
@@ -93,14 +94,14 @@ struct tx_session {
 	bool			 dot_written;
 
 	struct buf		 trace;		/* of the attempt that made it … */
-	size_t			 trace_base;	/* … to here; a job's own entries follow and are cut off again */
+	size_t			 trace_base;	/* … to here; a job's own entries are cut off again */
 	unsigned		 messages;	/* transactions begun */
 	unsigned		 finished;	/* transactions that came to an end */
 };
 
 /*
- * Begins to connect to that address of the attempt's group.  NULL: err_r tells why not.  Answers, from the loop only:
- * tx_attempt_connected(), then tx_attempt_ready() or tx_attempt_failed().
+ * Begins to connect to that address of the attempt's group.  NULL: err_r tells
+ * why not.  Answers, from the loop only: tx_attempt_connected(), then tx_attempt_ready() or tx_attempt_failed().
  */
 struct tx_session *tx_session_new(struct tx_attempt *a, size_t number, int *err_r);
 
@@ -108,8 +109,12 @@ struct tx_session *tx_session_new(struct tx_attempt *a, size_t number, int *err_
 void tx_session_wake(struct tx_session *s);
 /* No more work for it: an idle one says QUIT at once, a busy one after its transaction. */
 void tx_session_dismiss(struct tx_session *s);
-/* Closes at once, saying nothing to attempt or destination: a job is given back, or maybe sent if its dot was written. */
+/*
+ * Closes at once, saying nothing to the attempt: a job is given back, or maybe
+ * sent if its dot was written.
+ */
 void tx_session_abort(struct tx_session *s);
 
-void tx_peer_name(const struct nexthop_addr *at, char *buf, size_t size);	/* "host[address]:port", TX_PEER_MAX */
+/* "host[address]:port", TX_PEER_MAX. */
+void tx_peer_name(const struct nexthop_addr *at, char *buf, size_t size);
 const char *tx_state_name(enum tx_state s);

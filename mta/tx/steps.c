@@ -172,7 +172,7 @@ settle(struct tx_session *s)
 	s->trace.len = s->trace_base;
 }
 
-/* Recipients that are still open get another transaction, but only while each brings some on. */
+/* Who is still open gets another transaction, while each brings some on. */
 static void
 job_over(struct tx_session *s, bool progress)
 {
@@ -196,11 +196,11 @@ step_broken(struct tx_session *s, const struct verdict *v)
 	struct tx_dest *d = s->dest;
 	struct tx_job *job = s->job;
 	const bool barren = s->finished == 0;
-	/* A peer that closed an idle connection while we took it up again has refused nothing. */
+	/* Who closed an idle connection as we took it up refused nothing. */
 	const bool stale = s->state == TX_MAIL && !barren && !v->status.remote;
-	/* From the body on only those are hit whom RCPT took, unless all begins anew. */
-	const bool at_dot =
-	    (s->state == TX_DOT || s->state == TX_BODY) && !v->again;
+	/* From the body on it hits only those whom RCPT took. */
+	const bool at_dot = !v->again &&
+	    (s->state == TX_DOT || s->state == TX_BODY);
 	bool open;
 
 	step_trace(s, v->status.stage, v->status.text);
@@ -228,14 +228,16 @@ clean(const char *address)
 	return true;
 }
 
-/* What this peer would refuse for sure, or what must never go on a command line. */
+/* What this peer would refuse for sure, or must never go on a command line. */
 static bool
 unfit(const struct tx_session *s, const struct tx_job *job, struct verdict *v)
 {
 	const struct envelope *e = &job->lease->envelope;
 	bool ok = clean(e->sender);
 
-	*v = (struct verdict){ .whom = HITS_MESSAGE, .outcome = OUTCOME_FAILED };
+	*v = (struct verdict){
+		.whom = HITS_MESSAGE, .outcome = OUTCOME_FAILED,
+	};
 	for (uint32_t i = 0; ok && i < e->nrecipients; i++)
 		ok = clean(e->recipients[i].address);
 	if (!ok) {
@@ -263,7 +265,7 @@ next_job(struct tx_session *s)
 		if (s->dest == NULL || !tx_dest_wants(s->dest, s) ||
 		    s->messages >= s->way->k->messages)
 			return TX_QUIT;
-		job = tx_dest_next(s->dest, s);
+		job = tx_dest_next(s->dest);
 		if (job == NULL)
 			return TX_IDLE;
 		job->soft = s->way->k->soft_bounce;
@@ -453,8 +455,8 @@ data_reply(struct tx_session *s, const struct smtp_reply *r)
 		return TX_CLOSED;
 	}
 	if (v.whom == HITS_NOBODY)
-		return !taken || s->job->lease->body != NULL ? TX_DOT :
-							       body_piece(s);
+		return taken && s->job->lease->body == NULL ?
+		    body_piece(s) : TX_DOT;
 	if (taken) {
 		trace_reply(s, STAGE_data, r);
 		tx_job_judge_all(s->job, RCPT_TAKEN, &v);
@@ -468,8 +470,9 @@ data_reply(struct tx_session *s, const struct smtp_reply *r)
 static enum tx_state
 body_unreadable(struct tx_session *s, const char *why)
 {
-	struct verdict v = { .whom = HITS_MESSAGE,
-		.outcome = OUTCOME_DEFERRED };
+	struct verdict v = {
+		.whom = HITS_MESSAGE, .outcome = OUTCOME_DEFERRED,
+	};
 	struct tx_dest *d = s->dest;
 	char id[MSGID_TEXT_MAX];
 
@@ -516,7 +519,7 @@ dot_enter(struct tx_session *s)
 	struct buf *b;
 
 	if (tx_job_next(s->job, 0, RCPT_TAKEN) == s->job->n) {
-		/* Nobody is to get it, but 354 was said: an empty message has no recipient either. */
+		/* 354 for nobody: an empty message, it has no recipient. */
 		s->dot = (struct smtp_dot_out){ 0 };
 		b = smtp_stream_begin(s->stream);
 	} else {

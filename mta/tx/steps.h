@@ -28,7 +28,7 @@ enum tx_state dot_reply(struct tx_session *s, const struct smtp_reply *r);
 enum tx_state rset_reply(struct tx_session *s, const struct smtp_reply *r);
 enum tx_state quit_reply(struct tx_session *s, const struct smtp_reply *r);
 
-/* The next piece of a body from a file: TX_BODY, TX_DOT after the last, TX_CLOSED when it cannot be read. */
+/* The next piece of a body from a file: TX_DOT after the last, TX_CLOSED: unreadable. */
 enum tx_state body_piece(struct tx_session *s);
 /* What the session does when it has nothing in hand. */
 enum tx_state next_job(struct tx_session *s);

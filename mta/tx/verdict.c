@@ -14,7 +14,7 @@
 /* Who is hit by a bad end of each stage, and what was said last. */
 static const struct stage_row {
 	enum verdict_whom	 whom;
-	const char		*doing;		/* "in reply to …", "while …" */
+	const char		*doing;		/* "in reply to …" */
 } stage_rows[STAGE_COUNT] = {
 	[STAGE_none]     = { HITS_NOBODY,      "idling" },
 	[STAGE_connect]  = { HITS_DESTINATION, "connecting" },
@@ -98,7 +98,7 @@ judge_break(struct verdict *v, const struct verdict_case *c)
 		v->outcome = OUTCOME_RETURNED;
 		return;
 	}
-	/* What the peer does with one recipient's command, it does to the session: all are hit. */
+	/* Breaking off at one recipient hits all of them. */
 	if (v->whom == HITS_RECIPIENT)
 		v->whom = HITS_MESSAGE;
 	v->outcome = OUTCOME_DEFERRED;
@@ -154,7 +154,7 @@ verdict_judge(struct verdict *v, const struct verdict_case *c)
 		return;
 	}
 	class_ = c->reply->code / 100;
-	if (class_ != 4 && class_ != 5) {	/* 2xx to DATA, 3xx elsewhere: not the protocol */
+	if (class_ != 4 && class_ != 5) {	/* 2xx to DATA, 3xx elsewhere */
 		odd.fact = FACT_GARBLED;
 		judge_break(v, &odd);
 		return;
@@ -162,7 +162,7 @@ verdict_judge(struct verdict *v, const struct verdict_case *c)
 	v->whom = stage_rows[c->stage].whom;
 	v->close = c->reply->code == 421;
 	if (v->whom == HITS_DESTINATION) {
-		/* The destination waits, whatever the class: only replies about the mail may fail it. */
+		/* It waits, whatever the class: only replies about the mail may fail it. */
 		status_said(&v->status, c, 4,
 		    c->stage == STAGE_greeting ? REASON_smtp_greeting :
 			class_ == 4	       ? REASON_smtp_4xx :
@@ -179,7 +179,7 @@ verdict_judge(struct verdict *v, const struct verdict_case *c)
 	v->outcome = class_ == 4 ? OUTCOME_DEFERRED : OUTCOME_FAILED;
 	v->again = v->close && c->stage != STAGE_dot && c->stage != STAGE_body;
 	if (v->close && v->whom == HITS_RECIPIENT)
-		v->whom = HITS_MESSAGE;		/* 421 speaks of the service, not of the mailbox */
+		v->whom = HITS_MESSAGE;	/* 421 is about the service */
 }
 
 /* Errors that say more about this machine than about the peer. */

@@ -56,7 +56,7 @@ def test_port_in_use(world, matrix):
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.bind(("127.0.0.1", f.relayd.port))
         s.listen(1)
-        refused(f, 71, str(f.relayd.port), "in use")
+        refused(f, 69, str(f.relayd.port), "in use")
 
 
 @once

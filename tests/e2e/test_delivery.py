@@ -110,7 +110,7 @@ def test_deferred_then_delivered(world, matrix):
 
 def test_stages_that_fail_once(world, matrix):
     """Every misbehaviour of a server, once; the mail arrives all the same."""
-    f = Field(world, matrix, connector='idle = "0s";')
+    f = Field(world, matrix, connector="messages = 1;")
     for n, rule in enumerate((
             'connect reply "421 4.3.2 busy"', "connect close", "connect garbage", 'ehlo reply "502 5.5.1 what"',
             "ehlo close", 'mail reply "451 4.3.0 later"', "mail close", "rcpt reset",
@@ -120,6 +120,18 @@ def test_stages_that_fail_once(world, matrix):
         f.arrived(n + 1)
     f.drained()
     equal(len({t["rcpts"][0] for t in f.taken()}), 12, "distinct messages")
+
+
+def test_lost_and_closed_at_once(world, matrix):
+    """A kept connection is lost at MAIL, and the next one before its greeting."""
+    for n, rule in enumerate(("connect close", "connect reset", "connect garbage", "ehlo close")):
+        f = Field(world, matrix) if n == 0 else f
+        f.send("first%d@far.test" % n, BODIES["plain"])
+        f.arrived(2 * n + 1)
+        f.sink.tell("at mail close once", "at %s once" % rule)
+        f.send("second%d@far.test" % n, BODIES["plain"])
+        f.arrived(2 * n + 2)
+    f.drained()
 
 
 def test_second_mx_and_second_address(world, matrix):

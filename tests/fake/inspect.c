@@ -41,7 +41,7 @@ struct ask {
 
 static struct fake_answers answers;
 static struct loop *the_loop;
-static unsigned nqueues, naskers;
+static unsigned naskers;
 unsigned fake_cancelled;
 bool fake_role_exited;
 
@@ -58,7 +58,6 @@ struct queue *
 queue_new(struct loop *loop)
 {
 	(void)loop;
-	nqueues++;
 	return xcalloc(1, sizeof(struct queue));
 }
 
@@ -74,18 +73,6 @@ queue_attach(struct queue *q, int fd)
 {
 	(void)q;
 	close(fd);
-}
-
-/* The wire forms use it; its place is the file that this one stands in for. */
-bool
-door_get_id(struct rd *r, struct msgid *id)
-{
-	const uint8_t *p = rd_raw(r, sizeof id->b);
-
-	*id = (struct msgid){ { 0 } };
-	if (p != NULL)
-		memcpy(id->b, p, sizeof id->b);
-	return p != NULL;
 }
 
 static void

@@ -169,12 +169,13 @@ class Process:
             os.kill(self.pid, sig)
 
     def kill_group(self):
-        """SIGKILL to it and all that it started."""
+        """SIGKILL to it and all that it started; back when all are gone, ports and locks too."""
         try:
             os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
         self.popen.wait()
+        wait_until(lambda: not group_members(self.pid), 10, "%s's group is gone" % self.name)
 
     def stop(self, seconds=40):
         """SIGTERM, a bounded wait; its exit code."""
@@ -187,7 +188,9 @@ class Process:
 
 
 def tail(text, lines=25):
-    return "\n".join("    " + line for line in text.splitlines()[-lines:])
+    """The last lines, without those of mail that went well."""
+    kept = [line for line in text.splitlines() if " info delivered " not in line and " info received " not in line]
+    return "\n".join("    " + line for line in kept[-lines:])
 
 
 class World:
@@ -592,18 +595,17 @@ def parse_gen(text):
     return {k: float(v) for k, v in found.items()}
 
 
-def children(pid):
-    """The processes whose parent it is, from /proc: [(pid, argv)]."""
+def group_members(group):
+    """The living processes of a process group; a zombie holds nothing any more."""
     found = []
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
         try:
             with open("/proc/%s/stat" % entry) as f:
-                parent = int(f.read().rsplit(")", 1)[1].split()[1])
-            if parent == pid:
-                with open("/proc/%s/cmdline" % entry, "rb") as f:
-                    found.append((int(entry), f.read().decode("utf-8", "replace").split("\0")[:-1]))
-        except (OSError, IndexError, ValueError):
+                state, _, of = f.read().rsplit(")", 1)[1].split()[:3]
+        except (OSError, ValueError):
             continue
+        if int(of) == group and state not in "ZX":
+            found.append(int(entry))
     return found

@@ -394,6 +394,25 @@ session_get(void)
 	return s;
 }
 
+/* Events of this turn may still name it: memory is reused only after it. */
+static void
+session_close(struct session *s)
+{
+	close(s->w.fd);
+	s->w.fd = -1;
+	forget_transaction(s);
+	free(s->body);
+	if (s->prev)
+		s->prev->next = s->next;
+	else
+		sessions = s->next;
+	if (s->next)
+		s->next->prev = s->prev;
+	s->next = closed;
+	closed = s;
+	open_sessions--;
+}
+
 static void
 session_open(struct listener *l, int fd)
 {
@@ -414,25 +433,8 @@ session_open(struct listener *l, int fd)
 	watch(&s->w);
 	stage(s, AT_CONNECT, NULL, "220 sink.test ESMTP");
 	flush(s);
-}
-
-/* Events of this turn may still name it: memory is reused only after it. */
-static void
-session_close(struct session *s)
-{
-	close(s->w.fd);
-	s->w.fd = -1;
-	forget_transaction(s);
-	free(s->body);
-	if (s->prev)
-		s->prev->next = s->next;
-	else
-		sessions = s->next;
-	if (s->next)
-		s->next->prev = s->prev;
-	s->next = closed;
-	closed = s;
-	open_sessions--;
+	if (s->closing && !s->late_ms)
+		session_close(s);
 }
 
 static void

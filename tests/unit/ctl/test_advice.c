@@ -68,6 +68,9 @@ static const struct {
 	{ { { "internal", "far.test", MX, OUT_TIMEOUT }, { "internal", "far.test", MX,
 	      OUT_NOERROR }, { "internal", "mx.far.test", A, OUT_REFUSED } }, { { 0 } },
 	  BLAME_UNKNOWN, false, "REFUSED to A mx.far.test" },
+	/* ICMP speaks of our server alone. */
+	{ { { "internal", "far.test", MX, OUT_NETWORK } }, { { 0 } }, BLAME_OUR_DNS, false,
+	  "our DNS: no server of resolver set internal can be reached" },
 	/* What was not asked is no evidence. */
 	{ { { "internal", "mx.far.test", AAAA, OUT_SERVFAIL } },
 	  { { "external", "mx.far.test", AAAA, OUT_NOT_ASKED } }, BLAME_UNKNOWN, false,

@@ -754,6 +754,20 @@ START_TEST(equal_questions_join_and_ports_change)
 END_TEST
 
 static void
+on_stop(void *ctx)
+{
+	loop_stop(ctx);
+}
+
+/* One turn. */
+static void
+loop_step(void)
+{
+	loop_post(loop, on_stop, loop);
+	loop_run(loop);
+}
+
+static void
 on_never(void *ctx, const struct nexthop_step *step)
 {
 	(void)ctx;
@@ -779,6 +793,67 @@ START_TEST(cancel_is_silent)
 	fake_dns_say(dns, "MX late.test", "silence");
 	connector.resolve.lookup_deadline_ms = 10;
 	run("late.test");
+	buf_free(&trace);
+}
+END_TEST
+
+START_TEST(unreachable_server_is_told_apart)
+{
+	struct fake_dns *gone = fake_dns_start();
+
+	servers[1][0] = server_at(gone);
+	fake_dns_stop(&gone);
+	sets[1].protocol = (enum conf_protocol)_i;
+	resolver_reload(resolver, &conf);
+	run("far.test");
+	check_status(4, 4, 3, REASON_dns_timeout);
+	contains(got.status.text, "MX far.test: network error from 127.0.0.1");
+}
+END_TEST
+
+static void
+start_one(struct buf *trace, const char *domain)
+{
+	many[0] = nexthop_start(resolver, &(struct nexthop_args){
+		.conf = &conf, .connector = &connector, .trace = trace,
+		.domain = domain, .flags = NEXTHOP_FRESH,
+	}, on_one, &many[0]);
+	ended = MANY - 1;
+}
+
+START_TEST(a_flush_does_not_join_the_old_question)
+{
+	struct buf trace = { 0 };
+
+	fake_dns_say(dns, "MX far.test", "silence");
+	start_one(&trace, "far.test");
+	while (fake_dns_asked(dns, "MX far.test") == 0)
+		loop_step();
+	fake_dns_say(dns, "MX far.test", "10 127.0.0.8");
+	resolver_flush(resolver, "far.test");
+	run("far.test");
+	ck_assert_str_eq(got.addrs, "127.0.0.8/127.0.0.8;");
+	contains(got.lines, "udp MX far.test NOERROR");
+	nexthop_cancel(&many[0]);
+	buf_free(&trace);
+}
+END_TEST
+
+START_TEST(a_lookup_outlives_a_reload)
+{
+	struct conf old = conf;
+	struct buf trace = { 0 };
+
+	fake_dns_say(dns, "MX far.test", "slow 40 10 a.test");
+	fake_dns_say(dns, "A a.test", "127.0.0.8");
+	fake_dns_say(dns, "AAAA a.test", "nodata");
+	start_one(&trace, "far.test");
+	while (fake_dns_asked(dns, "MX far.test") == 0)
+		loop_step();
+	old.nsets = 1;
+	resolver_reload(resolver, &old);
+	loop_run(loop);
+	ck_assert_uint_eq(fake_dns_asked(dns, "A a.test"), 1);
 	buf_free(&trace);
 }
 END_TEST
@@ -819,6 +894,9 @@ suite(void)
 	tcase_add_test(tc, kept_answers_play_another_policy);
 	tcase_add_test(tc, equal_questions_join_and_ports_change);
 	tcase_add_test(tc, cancel_is_silent);
+	tcase_add_loop_test(tc, unreachable_server_is_told_apart, PROTOCOL_ANY, PROTOCOL_TCP + 1);
+	tcase_add_test(tc, a_flush_does_not_join_the_old_question);
+	tcase_add_test(tc, a_lookup_outlives_a_reload);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -3,6 +3,7 @@
  * how many connections there are, and what becomes of those who wait.
  * Never looks at single replies (test_session.c does).  Read next: bed.h.
  */
+// LINK-FAKE: queue_tx resolver peer role
 #include <errno.h>
 
 #include "mta/tx/attempt.h"

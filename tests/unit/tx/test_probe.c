@@ -3,6 +3,7 @@
  * mta/door/ask.h.
  * Delivers nothing.  Read next: mta/tx/probe.h.
  */
+// LINK-FAKE: queue_tx resolver peer role
 #include <sys/socket.h>
 
 #include "mta/door/ask.h"

@@ -3,6 +3,7 @@
  * catalogue of named misbehaviours, and what each does to the recipients.
  * Never looks inside a session.  Read next: bed.h, mta/tx/verdict.h.
  */
+// LINK-FAKE: queue_tx resolver peer role
 #include <stdio.h>
 #include <unistd.h>
 
