@@ -140,9 +140,9 @@ docs-check:
 lab-run: build $(LABS)
 	@tests/lab/lab.py
 
+# BENCH="--size 65536 --connections 5,100" and the like: tests/bench/README.md
 bench-run: build $(LABS) $(BENCHES)
-	@if [ -x tests/bench/run.py ]; then tests/bench/run.py --build $(O); \
-	else for b in $(BENCHES); do echo "== $$b"; $$b || exit 1; done; fi
+	@tests/bench/bench.py --build $(O) $(BENCH)
 
 # Each fuzz target for a minute, from its seeds (tests/fuzz/seeds/NAME).
 FUZZ_S	= 60

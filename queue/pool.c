@@ -53,6 +53,18 @@ order_fill(struct store *s, struct segment_order *o)
 		memcpy(o->source, p->names[--p->nnames], SEGMENT_NAME_MAX);
 }
 
+/*
+ * The first segment of an era outlives the segments of the era before whose end
+ * only its header tells: without it their torn tails would count again.
+ */
+static void
+guard_tail(struct store *s, struct segment *seg)
+{
+	if (s->commit.tail != 0 && s->commit.tail < seg->min_ref)
+		seg->min_ref = s->commit.tail;
+	s->commit.tail = 0;
+}
+
 static struct segment *
 order_segment(const struct segment_order *o, int fd)
 {
@@ -187,6 +199,7 @@ pool_take(struct store *s, bool own)
 		return NULL;
 	seg = p->ready[0];
 	memmove(p->ready, p->ready + 1, --p->nready * sizeof *p->ready);
+	guard_tail(s, seg);
 	segments_add(&s->ix.segments, seg);
 	return seg;
 }
@@ -205,6 +218,7 @@ pool_first(struct store *s, struct fault *f)
 	}
 	s->commit.active = order_segment(&o, fd);
 	s->commit.active->state = SEGMENT_ACTIVE;
+	guard_tail(s, s->commit.active);
 	segments_add(&s->ix.segments, s->commit.active);
 	return true;
 }

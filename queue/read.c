@@ -324,6 +324,7 @@ store_history(struct store *s, const struct store_message *m, uint32_t ordinal, 
 
 	if (ordinal >= m->nrcpts)
 		return;
+	commit_write_own(s);		/* a settle of this very turn is history too */
 	v = segview_new(&s->ix.segments);
 	history_read(v, m->rcpts[ordinal].last_segment, m->rcpts[ordinal].last_offset, &m->id,
 	    ordinal, max, &list);

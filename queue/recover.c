@@ -23,6 +23,7 @@ struct recovery {
 	uint32_t	 size;		/* of the segment in data */
 	uint64_t	 expected;	/* seq of the next commit; 0: not known */
 	uint64_t	 last;		/* highest seq that counts so far */
+	uint32_t	 tail;		/* the era's first segment whose end only a later era tells; 0: none */
 	uint64_t	 commits, damages;
 	size_t		 empty;		/* last segments without any commit */
 	int		 err;		/* while listing */
@@ -321,6 +322,7 @@ take_back_empty(struct recovery *v)
 {
 	struct segments *t = &v->s->ix.segments;
 
+	/* Empty means that nothing in them could count: no header has to say so. */
 	for (; v->empty > 0 && v->s->pool.nnames < POOL_KEEP; v->empty--) {
 		struct segment *seg = t->v[t->n - 1];
 		char name[SEGMENT_NAME_MAX];
@@ -375,6 +377,7 @@ walk_all(struct recovery *v, uint64_t era, uint64_t mark, struct fault *f)
 		struct segment *next = i + 1 < t->n ? t->v[i + 1] : NULL;
 		struct bounds b = { mark, UINT64_MAX };
 		uint32_t open = 0;
+		bool whole = false;
 
 		for (size_t j = i + 1; seg->era != era && j < t->n; j++) {
 			if (t->v[j]->era != seg->era) {
@@ -383,14 +386,22 @@ walk_all(struct recovery *v, uint64_t era, uint64_t mark, struct fault *f)
 			}
 		}
 		/* A new era goes on behind what it says counts; its first segments may be gone. */
-		if (i > 0 && t->v[i - 1]->era != seg->era)
+		if (i > 0 && t->v[i - 1]->era != seg->era) {
 			v->expected = t->v[i - 1]->number + 1 == seg->number ? seg->prior + 1 : 0;
-		if (ended == seg->era)
-			continue;
-		if (!load(v, seg, f))
-			return false;
-		if (!walk(v, seg, &b, &open) ||
-		    (open != 0 && !judge_end(v, seg, open, next, &b)))
+			/* Its header alone says where the tail of the era before ends. */
+			if (v->tail != 0)
+				seg->min_ref = v->tail;
+			v->tail = 0;
+		}
+		if (ended != seg->era) {
+			if (!load(v, seg, f))
+				return false;
+			whole = walk(v, seg, &b, &open) &&
+			    (open == 0 || judge_end(v, seg, open, next, &b));
+		}
+		if (v->tail == 0 && (!whole || open != 0))
+			v->tail = seg->number;
+		if (!whole)
 			ended = seg->era;
 		else if (open == 0 && next != NULL && next->number != seg->number + 1)
 			v->expected = 0;	/* released ones may have been between */
@@ -461,6 +472,7 @@ recover(struct store *s, struct fault *f)
 	if (v.last < mark)
 		v.last = mark;			/* its last commits are damaged, or released */
 	take_back_empty(&v);
+	s->commit.tail = v.tail;
 	s->commit.era = era + 1;
 	s->commit.prior = s->commit.durable_seq = v.last;
 	s->commit.next_seq = v.last + 1;

@@ -113,7 +113,10 @@ struct store_new {
 	size_t			 npays;
 };
 
-/* m only with STORE_DONE; status only with STORE_REFUSED. */
+/*
+ * m only with STORE_DONE; status only with STORE_REFUSED.  Debts are paid just before: a
+ * message whose last recipient was paid for is gone then (store_find() tells).
+ */
 typedef void store_accept_fn(void *ctx, enum store_result r, struct store_message *m, const struct status *status);
 
 /* All borrowed until return: the body is copied into the commit once. */

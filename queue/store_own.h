@@ -59,6 +59,7 @@ struct commit {
 	uint64_t	 next_seq, durable_seq;
 	uint64_t	 next_chunk, durable_chunk;	/* ids of own chunks */
 	uint64_t	 era, prior;			/* for headers of new segments */
+	uint32_t	 tail;		/* segment of the era before that needs the next one's header; 0: none */
 	struct segment	*active;	/* borrowed from the table; NULL: none could be had */
 	struct syncer	*syncer;	/* owned */
 	bool		 syncing;
@@ -175,9 +176,7 @@ struct store {
 	bool			 bodies_syncing;
 };
 
-/* commit.c */
-void commit_start(struct store *s);
-void commit_stop(struct store *s);		/* writes and syncs all it can, blocking */
+/* chunk.c */
 /*
  * Begins one record in the open chunk (own or mail): append metadata to *buf_r, then
  * commit_end().  size_hint: of metadata and body.
@@ -189,6 +188,20 @@ void commit_add(struct store *s, bool own, const struct buf *record, const struc
 uint64_t commit_mark(const struct store *s);	/* id of the own chunk gathered last */
 size_t commit_largest(const struct store *s);	/* bytes of a record */
 void commit_kick(struct store *s);		/* the loop turns soon */
+
+static inline struct chunk *
+chunk_of(struct list *link)
+{
+	return LIST_OWNER(link, struct chunk, link);
+}
+struct chunk *chunk_new(struct store *s, bool own);	/* the open one of its kind from now on */
+void chunk_done(struct store *s, struct chunk *k);	/* kept as a spare, or freed */
+void chunk_free(struct chunk *k);
+
+/* commit.c */
+void commit_start(struct store *s);
+void commit_stop(struct store *s);		/* writes and syncs all it can, blocking */
+void commit_write_own(struct store *s);		/* what this turn has gathered, now */
 void commit_break(struct store *s, const char *why);
 void commit_answer_refused(struct store *s);
 

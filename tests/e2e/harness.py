@@ -1,6 +1,6 @@
 """harness.py - one end-to-end test in a process of its own, and the field that
 most of them play on: a name server, sinks, relayd between them.  Must leave no
-process behind, and fail a test whose processes printed a sanitizer report.
+process behind, and fail a test in which a process broke.
 Read next: ../lab/parts.py (the processes), test_delivery.py (the plainest)."""
 
 import importlib
@@ -127,8 +127,9 @@ def main():
     with parts.World("e2e") as world:
         try:
             getattr(importlib.import_module(module), function)(world, matrix)
-            for report in world.sanitizer_reports():
-                raise Failure("sanitizer report of " + report)
+            world.end()
+            for report in world.crashes():
+                raise Failure("something broke in " + report)
             return 0
         except Skip as e:
             print("SKIPPED: %s" % e)
@@ -141,7 +142,7 @@ def main():
             else:
                 traceback.print_exc(file=sys.stdout)
             for p in world.processes:
-                if p.name.startswith("relayd") or parts.SANITIZER.search(p.err()):
+                if p.name.startswith("relayd") or parts.CRASH.search(p.err()):
                     print("-- %s (%s) said:\n%s" % (p.name, p.popen.poll(), parts.tail(p.err(), 30)))
             return 1
 

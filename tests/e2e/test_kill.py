@@ -41,17 +41,12 @@ def progress(f, share):
                "%d %% arrived" % (share * 100))
 
 
-def pid_of(f, role):
-    for name, pid in f.relayd.roles().items():
-        if name.startswith(role):
-            return pid
-    raise Failure("no role %s in %s" % (role, f.relayd.roles()))
-
-
 def kill_role(f, role):
     """SIGKILL; returns when another process has its place and the others live."""
-    before = f.relayd.roles()
-    victim = pid_of(f, role)
+    complete = f.rx + f.tx + 2          # and queue, ctl
+    before = wait_until(lambda: (lambda r: r if len(r) == complete else None)(f.relayd.roles()), 20,
+                        "all %d roles are there" % complete)
+    victim = next(pid for name, pid in before.items() if name.startswith(role))
     os.kill(victim, signal.SIGKILL)
 
     def replaced():

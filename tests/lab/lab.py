@@ -37,8 +37,8 @@ def main():
             if sys.argv[1:] == ["--shell"]:
                 return shell.play(teller, stage)
             story.play(teller, stage)
-            for report in world.sanitizer_reports():
-                teller.check(False, "no sanitizer report:\n" + report)
+            for report in world.crashes():
+                teller.check(False, "nothing broke, yet there is this of " + report)
             if teller.failed:
                 teller.note("relayd's log ended:\n" + parts.tail(stage.relayd.log(), 40))
     except parts.Failure as e:

@@ -18,7 +18,8 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SAN = os.environ.get("SAN") == "1"
 SLOW = 5 if SAN else 1          # patience, not behaviour
-SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|LeakSanitizer")
+CRASH = re.compile(r"ERROR: \w+Sanitizer|runtime error:|LeakSanitizer|status=signal_(4|6|7|8|11)\b"
+                   r"|free\(\): |malloc\(\): |double free|buffer overflow detected")
 
 
 class Failure(Exception):
@@ -216,29 +217,25 @@ class World:
             f.write(text)
         return self.path(name)
 
-    def close(self):
+    def end(self):
+        """Asks every process to go, waits a bounded time, kills what is left."""
         for p in reversed(self.processes):
-            if p.alive():
-                try:
-                    os.killpg(p.pid, signal.SIGTERM)
-                except ProcessLookupError:
-                    pass
+            p.signal(signal.SIGTERM)
         for p in reversed(self.processes):
             try:
-                p.popen.wait(3 * SLOW)
+                p.popen.wait(10 * SLOW)
             except subprocess.TimeoutExpired:
                 pass
             p.kill_group()
+
+    def close(self):
+        self.end()
         if not self.keep:
             shutil.rmtree(self.dir, ignore_errors=True)
 
-    def sanitizer_reports(self):
-        found = []
-        for p in self.processes:
-            text = p.err()
-            if SANITIZER.search(text):
-                found.append("%s:\n%s" % (p.name, tail(text, 60)))
-        return found
+    def crashes(self):
+        """What sanitizers, the C library or relayd's parent said of processes that broke."""
+        return ["%s:\n%s" % (p.name, tail(p.err(), 60)) for p in self.processes if CRASH.search(p.err())]
 
 
 class Control:
@@ -265,8 +262,8 @@ class FaultDns(Control):
         super().__init__(world.path(name + ".ctl"))
         self.addresses = addresses
         self.log_path = world.path(name + ".log")
-        script_path = world.write(name + ".script", script)
-        self.process = Process(world, name, [program("faultdns"), "-s", script_path,
+        self.script_path = world.write(name + ".script", script)
+        self.process = Process(world, name, [program("faultdns"), "-s", self.script_path,
                                              "-l", self.log_path, "-c", self.path] + addresses)
         self.process.wait_output("ready")
 
@@ -501,10 +498,10 @@ class Relayd:
         return self.must("reload")
 
     def roles(self):
-        """{"rx0": pid, …}"""
+        """{"rx0": pid, …}; a role between death and restart has none and is left out."""
         for row in self.json("status"):
             if "roles" in row:
-                return {r["name"]: int(r["pid"]) for r in row["roles"]}
+                return {r["name"]: int(r["pid"]) for r in row["roles"] if int(r["pid"]) > 1}
         return {}
 
     def smtp(self, timeout=30):

@@ -37,12 +37,11 @@ def play(teller, stage):
     stage.relayd.start()
     stage.send(names.FAR, 100)
     parts.wait_until(stage.deferred, 10, "100 messages are deferred")
-    ctl = stage.dns.path
     print(HELP.format(
         control=stage.relayd.control, relayctl=parts.program("relayctl"), internal=stage.internal.port,
         external=stage.external.port, conf=stage.relayd.conf_path, port=stage.relayd.port,
         log=stage.relayd.process.err_path,
-        tell="echo 'on %s mx.far.test AAAA nodata' | nc -NU %s" % (stage.ns1, ctl),
+        tell="sed -i /SERVFAIL/d %s && kill -HUP %d" % (stage.dns.script_path, stage.dns.process.pid),
         flush="LD_LIBRARY_PATH=%s %s -c %s flush mx.far.test" % (
             parts.foreign("library_path"), parts.foreign("unbound-control"), stage.internal.conf)))
     if sys.stdin.isatty():

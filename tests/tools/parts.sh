@@ -135,10 +135,14 @@ report()
 	return $ok
 }
 
-mkdir -p "$parts"
-exec 9>"$parts/.lock"
-flock 9
+# Asked before anything is written: a user who may not write here only reads.
 todo=$(missing_packages)
+if [ -n "$todo" ]; then
+	mkdir -p "$parts"
+	exec 9>"$parts/.lock"
+	flock 9
+	todo=$(missing_packages)
+fi
 if [ -n "$todo" ]; then
 	[ "$arch" != none ] ||
 		die "this is not Debian: install unbound, postfix, swaks, dig yourself"

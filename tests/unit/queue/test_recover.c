@@ -129,6 +129,44 @@ START_TEST(a_flipped_byte_in_the_tail)
 }
 END_TEST
 
+/*
+ * The era that told of the torn tail may be settled and gone: its first segment
+ * must stay as long as the tail does.
+ */
+START_TEST(a_torn_tail_stays_out_for_ever)
+{
+	static const uint8_t zeros[BLOCK];
+	uint8_t was[BLOCK];
+	uint32_t number = 0, from = 0;
+
+	spool_open(&sp);
+	accept_alone(1, 3000);
+	number = sp.store->commit.active->number;
+	from = sp.store->commit.active->end;
+	accept_alone(2, 3000);
+	spool_close(&sp);
+	scribble(number, from, zeros, sizeof zeros, was);
+	for (int life = 0; life < 4; life++) {
+		spool_open(&sp);
+		for (unsigned n = 100; n < 140; n++)
+			accept_alone(n + 1000u * (unsigned)life, 4000);
+		for (unsigned n = 100; n < 140; n++)
+			spool_finish(&sp, n + 1000u * (unsigned)life);
+		spool_settle_down(&sp);
+		spool_close(&sp);
+		if (life == 0)
+			scribble(number, from, was, sizeof zeros, NULL);
+	}
+	spool_open(&sp);
+	ck_assert_uint_eq(sp.nmessages, 1);
+	spool_check(&sp, 1, 3000);
+	ck_assert_uint_eq(spool_files(&sp, "quarantine"), 0);
+	spool_finish(&sp, 1);
+	spool_settle_down(&sp);			/* now all of it may go */
+	ck_assert_uint_le(sp.store->ix.segments.n, 2);
+}
+END_TEST
+
 /* ---- damage ---- */
 
 START_TEST(damage_is_quarantined_and_salvaged)
@@ -365,6 +403,7 @@ recover_suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, a_torn_tail_does_not_count, 0, 18);
+	tcase_add_test(tc, a_torn_tail_stays_out_for_ever);
 	tcase_add_loop_test(tc, a_flipped_byte_in_the_tail, 0, 18);
 	tcase_add_test(tc, damage_is_quarantined_and_salvaged);
 	tcase_add_loop_test(tc, a_lost_commit_does_not_hide_what_follows, 0, 2);
