@@ -54,3 +54,15 @@ list_del(struct list *node)
 	node->next->prev = node->prev;
 	node->next = node->prev = node;
 }
+
+/* All nodes of from become those of to, which need not be initialised. */
+static inline void
+list_take(struct list *to, struct list *from)
+{
+	list_init(to);
+	if (list_empty(from))
+		return;
+	*to = *from;
+	to->next->prev = to->prev->next = to;
+	list_init(from);
+}

@@ -23,6 +23,7 @@ enum ask_frame {
 struct ask {
 	struct list			 link;		/* in asker->asked */
 	uint32_t			 number;
+	bool				 sent;		/* false: there was no tx to send it to */
 	const struct ask_handlers	*h;
 	void				*ctx;
 };
@@ -42,12 +43,23 @@ ask_end(struct ask *k, bool ok, uint64_t n, const char *text)
 	free(k);
 }
 
+static const char not_reachable[] = "the tx role is not reachable; it is being restarted";
+
+/* A list of their own: what a callback asks or cancels meanwhile cannot lead this loop astray. */
+static void
+end_all(struct list *gone)
+{
+	while (!list_empty(gone))
+		ask_end(LIST_OWNER(gone->next, struct ask, link), false, 0, not_reachable);
+}
+
 static void
 asker_lost(struct asker *a)
 {
-	while (!list_empty(&a->asked))
-		ask_end(LIST_OWNER(a->asked.next, struct ask, link), false, 0,
-		    "the tx role is not reachable; it is being restarted");
+	struct list gone;
+
+	list_take(&gone, &a->asked);
+	end_all(&gone);
 }
 
 static void
@@ -122,13 +134,21 @@ asker_attach(struct asker *a, int fd)
 	a->channel = channel_new(a->loop, fd, on_answer, on_asker_gone, a);
 }
 
+/* A tx that came back meanwhile never saw these. */
 static void
 on_no_tx(void *ctx)
 {
 	struct asker *a = ctx;
+	struct list gone;
 
-	if (a->channel == NULL)
-		asker_lost(a);
+	list_init(&gone);
+	LIST_EACH_SAFE(it, &a->asked) {
+		if (LIST_OWNER(it, struct ask, link)->sent)
+			continue;
+		list_del(it);
+		list_add_tail(&gone, it);
+	}
+	end_all(&gone);
 }
 
 struct ask *
@@ -145,6 +165,7 @@ asker_ask(struct asker *a, const struct ask_request *q, const struct ask_handler
 		loop_post(a->loop, on_no_tx, a);
 		return k;
 	}
+	k->sent = true;
 	b = channel_begin(a->channel, AF_ASK);
 	buf_u32(b, k->number);
 	ask_request_encode(q, b);

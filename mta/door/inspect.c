@@ -15,9 +15,12 @@ struct inspect {
 	struct list			 link;		/* in queue->asked */
 	struct queue			*q;
 	uint32_t			 number;
+	bool				 sent;		/* false: there was no queue role to send it to */
 	const struct inspect_handlers	*h;
 	void				*ctx;
 };
+
+static const char not_reachable[] = "the queue role is not reachable; it is being restarted";
 
 static struct inspect *
 asked_find(struct queue *q, uint32_t number)
@@ -60,13 +63,32 @@ door_on_inspect(struct queue *q, uint16_t type, struct rd *r)
 	free(text);
 }
 
+/*
+ * Ends those in the list.  They stand in a list of their own by now: what a callback asks
+ * or cancels meanwhile cannot lead this loop astray.
+ */
+static void
+end_all(struct list *gone)
+{
+	while (!list_empty(gone))
+		inspect_end(LIST_OWNER(gone->next, struct inspect, link), false, 0, not_reachable);
+}
+
+/* A queue role that came back meanwhile never saw these. */
 static void
 on_no_queue(void *ctx)
 {
 	struct queue *q = ctx;
+	struct list gone;
 
-	if (q->channel == NULL)
-		door_inspect_lost(q);
+	list_init(&gone);
+	LIST_EACH_SAFE(it, &q->asked) {
+		if (LIST_OWNER(it, struct inspect, link)->sent)
+			continue;
+		list_del(it);
+		list_add_tail(&gone, it);
+	}
+	end_all(&gone);
 }
 
 struct inspect *
@@ -84,6 +106,7 @@ queue_inspect(struct queue *q, const struct inspect_request *req, const struct i
 		loop_post(q->loop, on_no_queue, q);
 		return i;
 	}
+	i->sent = true;
 	b = channel_begin(q->channel, DF_INSPECT);
 	buf_u32(b, i->number);
 	inspect_request_encode(req, b);
@@ -123,9 +146,10 @@ queue_inspect_pause(struct queue *q, struct inspect *i, bool paused)
 void
 door_inspect_lost(struct queue *q)
 {
-	while (!list_empty(&q->asked))
-		inspect_end(LIST_OWNER(q->asked.next, struct inspect, link), false, 0,
-		    "the queue role is not reachable; it is being restarted");
+	struct list gone;
+
+	list_take(&gone, &q->asked);
+	end_all(&gone);
 }
 
 void

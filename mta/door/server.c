@@ -20,7 +20,7 @@ struct door_peer {
 	struct channel		*channel;
 	const struct door_ops	*ops;
 	void			*ctx, *user;
-	bool			 cut;		/* sent nonsense: nothing more is heard */
+	bool			 cut;		/* let go, or it sent nonsense: nothing more is heard */
 };
 
 static void
@@ -35,8 +35,10 @@ peer_reap(void *ctx)
 void
 door_peer_free(struct door_peer **pp)
 {
-	if (*pp != NULL)
+	if (*pp != NULL) {
+		(*pp)->cut = true;
 		loop_retire((*pp)->loop, *pp, peer_reap);
+	}
 	*pp = NULL;
 }
 
@@ -45,6 +47,8 @@ on_gone(void *ctx)
 {
 	struct door_peer *p = ctx;
 
+	if (p->cut)
+		return;
 	p->ops->gone(p->ctx, p);
 	door_peer_free(&p);
 }
@@ -204,7 +208,6 @@ on_frame(void *ctx, uint16_t type, struct rd *r, int fd)
 	}
 	if (!ok) {
 		log_warn("door_nonsense", "frame=%u", type);
-		p->cut = true;
 		on_gone(p);
 	}
 }

@@ -259,18 +259,23 @@ qm_reload(void *ctx, struct conf *conf)
 	log_event("queue_reloaded", "woken=%llu", (unsigned long long)qm_wake_dns(qm));
 }
 
+/* Answers go out first; then nobody can reach the store any more, and it closes. */
 static void
 on_drained(void *ctx)
 {
 	struct qm *qm = ctx;
 
-	store_close(&qm->store);
 	LIST_EACH(it, &qm->peers) {
 		struct qm_peer *p = LIST_OWNER(it, struct qm_peer, link);
 
-		if (p->door != NULL)
-			door_peer_flush(p->door, 500);
+		if (p->door == NULL)
+			continue;
+		door_peer_flush(p->door, 500);
+		door_peer_free(&p->door);
 	}
+	loop_timer_clear(qm->tick);
+	loop_timer_clear(qm->minute);
+	store_close(&qm->store);
 	role_exit();
 }
 

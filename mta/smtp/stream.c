@@ -46,6 +46,7 @@ struct smtp_stream {
 	bool	inside;		/* a callback that is followed by settle() runs */
 	bool	posted;		/* on_posted() will come */
 	bool	offer;		/* show what is left of in when it comes */
+	bool	half;		/* the peer sends no more; it may still read our replies */
 	bool	eof;		/* err is to be told */
 	bool	told;		/* on_closed() was called */
 	bool	broken;		/* writing failed: output is thrown away */
@@ -341,11 +342,14 @@ settle(struct smtp_stream *s)
 	s->inside = false;
 	if (s->freed)
 		return;
+	if (s->half && !s->eof && !s->paused && !s->finishing && !s->offer &&
+	    smtp_stream_pending(s) == 0)
+		ended(s, 0);
 	if (s->eof) {
 		tell_closed(s);
 		return;
 	}
-	if (s->in.len < sizeof(scratch) && !s->paused && !s->finishing &&
+	if (!s->half && s->in.len < sizeof(scratch) && !s->paused && !s->finishing &&
 	    !s->connecting)
 		want_read(s, true);
 	if (s->offer || (s->drained_due && !s->writing && !s->connecting))
@@ -400,11 +404,15 @@ on_read_event(evutil_socket_t fd, short what, void *arg)
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	s->inside = true;
-	if (n <= 0)
-		ended(s, n == 0 ? 0 : errno);
-	else if (to == scratch)
+	if (n == -1) {
+		ended(s, errno);
+	} else if (n == 0) {		/* what it sent before is still answered */
+		s->half = true;
+		s->offer = s->in.len != 0;
+		want_read(s, false);
+	} else if (to == scratch) {
 		show(s, scratch, (size_t)n);
-	else {
+	} else {
 		s->in.len += (size_t)n;
 		show(s, s->in.data, s->in.len);
 	}
@@ -502,7 +510,7 @@ smtp_stream_pause(struct smtp_stream *s, bool paused)
 		s->offer = true;
 		post(s);
 	}
-	if (s->eof)
+	if (s->eof || s->half)
 		post(s);
 	else if (!s->connecting)
 		want_read(s, true);

@@ -7,6 +7,7 @@ Read next: mta.py (what is compared), measure.py (how costs are read)."""
 
 import argparse
 import os
+import re
 import resource
 import shutil
 import signal
@@ -121,15 +122,16 @@ def timed(world, server, sink, counter, args):
     """The run that counts: {what: number}."""
     cpu = measure.wait_idle(server.pid())
     sink_cpu, gen_cpu, others = measure.cpu_s(sink.process.pid), children_s(), measure.others_s()
+    machine = measure.machine_s()
     said, seconds = push(world, server, counter, args, args.messages)
-    others = (measure.others_s() - others) / seconds
+    machine, others = measure.machine_s() - machine, (measure.others_s() - others) / seconds
     gen_cpu, sink_cpu = children_s() - gen_cpu, measure.cpu_s(sink.process.pid) - sink_cpu
     cpu = measure.wait_idle(server.pid()) - cpu
     count = sink.count()
     per_1000 = 1000.0 / max(1, count["messages"])
     return {
         "rate": count["messages"] / seconds, "accept": said["taken"] / said["seconds"],
-        "p50": said["p50_ms"], "p99": said["p99_ms"], "cpu": cpu * per_1000,
+        "p50": said["p50_ms"], "p99": said["p99_ms"], "cpu": cpu * per_1000, "machine": machine * per_1000,
         "load_cpu": (gen_cpu + sink_cpu) * per_1000, "sessions": count["connections"],
         "lost": sink.missing(args.messages) if said["taken"] == args.messages
         else max(0, said["taken"] - count["distinct"]),
@@ -160,7 +162,7 @@ def profiled(server, args, work):
 
 def one_run(make, args, memory):
     """A server with a fresh queue, warmed up, loaded, ended; memory: only that is looked at."""
-    disk = tempfile.mkdtemp(prefix="run-", dir=args.dir)
+    disk = tempfile.mkdtemp(prefix="run-%d-" % os.getpid(), dir=args.dir)
     os.chmod(disk, 0o755)               # the servers' own users pass through
     try:
         with parts.World("bench") as world:
@@ -214,6 +216,14 @@ def one_case(servers, args):
                 number + 1, name, run["rate"], run["accept"], run["cpu"], run["lost"], run["duplicates"],
                 ", refused %d" % run["refused"] if run["refused"] else ""), flush=True)
     return found
+
+
+def sweep(folder):
+    """Queues of benches that were killed."""
+    for entry in os.listdir(folder):
+        found = re.match(r"run-(\d+)-", entry)
+        if found and not os.path.isdir("/proc/" + found.group(1)):
+            shutil.rmtree(os.path.join(folder, entry), ignore_errors=True)
 
 
 def numbers(text):
@@ -283,6 +293,7 @@ def main():
         os.environ["RELAYD_BUILD"] = os.path.abspath(args.build)
     os.makedirs(args.dir, exist_ok=True)
     args.dir = os.path.abspath(args.dir)
+    sweep(args.dir)
     try:
         return play(args)
     except parts.Failure as e:

@@ -17,9 +17,10 @@ ROWS = (
     ("accept", "accepted, messages/s", "%.0f", True),
     ("p50", "MAIL to 250 of the dot, median ms", "%.1f", True),
     ("p99", "the same, 99th percentile ms", "%.1f", True),
-    ("cpu", "CPU seconds per 1,000 messages", "%.3f", True),
+    ("cpu", "CPU seconds of its processes per 1,000", "%.3f", True),
+    ("machine", "CPU seconds of all, kernel too, per 1,000", "%.3f", True),
+    ("load_cpu", "of these generator and sink", "%.3f", False),
     ("pss", "memory peak (PSS), MiB", "%.1f", True),
-    ("load_cpu", "CPU of generator and sink, s per 1,000", "%.3f", False),
     ("sessions", "new connections to the sink", "%.0f", False),
     ("others", "cores used by others meanwhile", "%.2f", False),
 )
@@ -75,7 +76,7 @@ def cpu_model():
 def commit():
     """Of the tree; the programs may be older, which make would not allow."""
     def git(*words):
-        done = subprocess.run(("git", "-C", parts.TOP) + words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        done = subprocess.run(("git", "--no-optional-locks", "-C", parts.TOP) + words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                               universal_newlines=True)
         return done.stdout.strip() if done.returncode == 0 else ""
     try:
@@ -88,12 +89,14 @@ def commit():
 def facts(args, postfix):
     """Lines about machine and servers."""
     kind, device = measure.file_system(args.dir)
+    bare = kind == "ext4" and not measure.has_journal(device)
     lines = [
         "%s, %d cores (%s), Linux %s" % (time.strftime("%Y-%m-%d %H:%M"), os.cpu_count(), cpu_model(),
                                          platform.release()),
-        "queues on %s (%s), one synced 4 KiB write takes %.2f ms (median)" % (
-            kind, device, measure.fdatasync_ms(args.dir)),
-        "relayd of commit %s, %d rx, %d tx" % (commit(), args.rx, args.tx),
+        "queues on %s%s (%s), one synced 4 KiB write takes %.2f ms (median)" % (
+            kind, " without a journal" if bare else "", device, measure.fdatasync_ms(args.dir)),
+        "relayd of %s, %d rx, %d tx" % (
+            "commit " + commit() if parts.build_dir().startswith(parts.TOP) else parts.build_dir(), args.rx, args.tx),
         "default settings, mail relayed to one host, log in a file",
     ]
     if postfix:

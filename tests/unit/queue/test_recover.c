@@ -344,7 +344,7 @@ child(int to)
 {
 	unsigned told = 0;
 
-	freopen("/dev/null", "w", stderr);
+	ck_assert_ptr_nonnull(freopen("/dev/null", "w", stderr));
 	spool_open(&sp);
 	for (unsigned n = 1;; n++) {
 		step(&sp, n);

@@ -23,7 +23,7 @@ static const struct {
 	  "Received: from unknown ([192.0.2.7])\r\n\tby mx.example with ESMTP id ID;\r\n"
 	  "\tDATE\r\n" },
 	{ "a (b) <c>;\"d\\\r\nX: y", "192.0.2.7", NULL, true,
-	  "Received: from a??b???c???d????X:?y ([192.0.2.7])\r\n\tby mx.example with ESMTP id ID;"
+	  "Received: from a??b???c???d???X:?y ([192.0.2.7])\r\n\tby mx.example with ESMTP id ID;"
 	  "\r\n\tDATE\r\n" },
 	{ "[192.0.2.1]", "192.0.2.7", NULL, true,
 	  "Received: from [192.0.2.1] ([192.0.2.7])\r\n\tby mx.example with ESMTP id ID;\r\n"
