@@ -5,7 +5,7 @@
 
 set -u
 
-packages="gcc make pkg-config libevent-dev libc-ares-dev libssl-dev
+packages="gcc make pkg-config libc6-dev libevent-dev libc-ares-dev libssl-dev
 libconfig-dev check python3"
 
 is_debian12() {
