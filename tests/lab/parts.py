@@ -384,7 +384,8 @@ def run(argv, seconds=30, env=None, data=None):
 def dig(server, name, kind, *options):
     """(status, answers) from a server "127.0.0.1:5301"."""
     host, port = server.rsplit(":", 1)
-    done = run([foreign("dig"), "+tries=1", "+time=3", "-p", port, "@" + host, name, kind] + list(options))
+    done = run([foreign("dig"), "+tries=1", "+time=3", "-p", port, "@" + host, name, kind] + list(options),
+               env=foreign_env())
     status = re.search(r"status: (\w+)", done.stdout)
     answers, section = [], ""
     for line in done.stdout.splitlines():

@@ -31,7 +31,7 @@ def policy_text(policy):
 def nslookup(tell, stage, name, kind, want):
     argv = ["nslookup", "-port=%d" % stage.internal.port, "-type=" + kind, name, "127.0.0.1"]
     tell.command(argv)
-    done = parts.run([parts.foreign("nslookup")] + argv[1:])
+    done = parts.run([parts.foreign("nslookup")] + argv[1:], env=parts.foreign_env())
     tell.output(done.stdout)
     tell.check(want in done.stdout and done.returncode == 0, "nslookup finds %s of %s" % (kind, name))
 

@@ -82,7 +82,6 @@ static const struct {
 	  E_OK "250 2.1.0|250 2.1.5|354|250 2.0.0" },
 	{ "empty content", EHLO MAIL RCPT "DATA\r\n.\r\n", E_OK "250 2.1.0|250 2.1.5|354|250 2.0.0" },
 	{ "commands after quit", EHLO "QUIT\r\nNOOP\r\n" MAIL, E_OK "221 2.0.0!" },
-	{ "nul", EHLO "NOOP\r\n", E_OK "250 2.0.0" },
 };
 
 START_TEST(in_one_burst)
@@ -150,6 +149,40 @@ START_TEST(what_the_queue_gets)
 }
 END_TEST
 
+/* What a transaction began must not show in the next one. */
+static const char *const resets[] = { "RSET\r\n", EHLO, "HELO c\r\n" };
+
+START_TEST(nothing_is_left_of_a_reset_transaction)
+{
+	const struct fake_message *m = &fake_queue.messages[0];
+	int fd = h_client(true);
+
+	h_talk(fd, EHLO "MAIL FROM:<old@s.example> BODY=8BITMIME SIZE=9\r\n"
+	    "RCPT TO:<old@x.example>\r\n");
+	h_talk(fd, resets[_i]);
+	ck_assert_str_eq(h_talk(fd, MAIL RCPT "DATA\r\n" BODY),
+	    "250 2.1.0|250 2.1.5|354|250 2.0.0");
+	ck_assert_str_eq(m->sender, "a@s.example");
+	ck_assert_str_eq(m->recipients, "b@x.example");
+	ck_assert(!m->body_8bit);
+	close(fd);
+}
+END_TEST
+
+/* Nor what a refused MAIL said. */
+START_TEST(refused_mail_leaves_nothing)
+{
+	int fd = h_client(true);
+
+	ck_assert_str_eq(h_talk(fd, EHLO "MAIL FROM:<old@s.example> BODY=8BITMIME X=1\r\n"
+	    MAIL RCPT "DATA\r\n" BODY),
+	    E_OK "555 5.5.4|250 2.1.0|250 2.1.5|354|250 2.0.0");
+	ck_assert(!fake_queue.messages[0].body_8bit);
+	ck_assert_str_eq(fake_queue.messages[0].sender, "a@s.example");
+	close(fd);
+}
+END_TEST
+
 START_TEST(postmaster_is_ours)
 {
 	int fd = h_client(true);
@@ -208,6 +241,17 @@ START_TEST(long_command_lines)
 	memcpy(line + sizeof(line) - 3, "\r\n", 3);
 	ck_assert_str_eq(h_talk(fd, line), "500 5.5.2");
 	ck_assert_str_eq(h_talk(fd, "NOOP\r\n"), "250 2.0.0");
+	close(fd);
+}
+END_TEST
+
+START_TEST(nul_in_a_command)
+{
+	int fd = h_client(true);
+
+	h_talk(fd, EHLO);
+	h_send(fd, "NOOP \0\r\n", 8);
+	ck_assert_str_eq(h_talk(fd, "NOOP\r\n"), "501 5.5.4|250 2.0.0");
 	close(fd);
 }
 END_TEST
@@ -663,10 +707,13 @@ session_suite(void)
 	tcase_add_loop_test(tc, line_by_line, 0, COUNT_OF(dialogues));
 	tcase_add_loop_test(tc, octet_by_octet, 0, COUNT_OF(dialogues));
 	tcase_add_test(tc, what_the_queue_gets);
+	tcase_add_loop_test(tc, nothing_is_left_of_a_reset_transaction, 0, COUNT_OF(resets));
+	tcase_add_test(tc, refused_mail_leaves_nothing);
 	tcase_add_test(tc, postmaster_is_ours);
 	tcase_add_test(tc, stranger);
 	tcase_add_test(tc, ehlo_keywords);
 	tcase_add_test(tc, long_command_lines);
+	tcase_add_test(tc, nul_in_a_command);
 	tcase_add_test(tc, too_many_errors);
 	tcase_add_test(tc, size_limit_is_exact);
 	tcase_add_test(tc, too_many_hops);
