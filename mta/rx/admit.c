@@ -14,9 +14,12 @@ static const struct {
 	const char *name, *reply;
 } answers[] = {
 	[ADMIT_OK] = { "ok", "250 2.1.5 ok" },
-	[ADMIT_NOT_CLIENT] = { "not_client", "550 5.7.1 relaying denied: your address may not send here" },
-	[ADMIT_NO_DOMAIN] = { "no_domain", "550 5.7.1 relaying denied: the recipient has no domain" },
-	[ADMIT_NO_ROUTE] = { "no_route", "550 5.7.1 relaying denied: no connector for this domain" },
+	[ADMIT_NOT_CLIENT] = { "not_client",
+	  "550 5.7.1 relaying denied: your address may not send here" },
+	[ADMIT_NO_DOMAIN] = { "no_domain",
+	  "550 5.7.1 relaying denied: the recipient has no domain" },
+	[ADMIT_NO_ROUTE] = { "no_route",
+	  "550 5.7.1 relaying denied: no connector for this domain" },
 };
 _Static_assert(COUNT_OF(answers) == ADMIT_COUNT, "one row per rx_admission");
 

@@ -27,7 +27,8 @@ struct queue;
 struct router;
 struct rx_writer;
 
-#define RX_BODY_BUDGET (64u << 20)	/* bodies in memory, all sessions; beyond they go to files */
+/* Bodies in memory, all sessions; beyond it they go to files. */
+#define RX_BODY_BUDGET (64u << 20)
 
 /* One configuration with what was computed from it; shared by count. */
 struct rx_conf {
@@ -51,8 +52,8 @@ struct rx {
 	bool			 squeezed;	/* too much on its way to the queue: do not read */
 	bool			 draining;
 	struct loop_timer	*drain_timer;	/* owned */
-	void			(*on_empty)(struct rx *rx);	/* drained, no session left; may be NULL */
-	int			 reserve_fd;	/* owned; given up when there is no other descriptor */
+	void			(*on_empty)(struct rx *rx);	/* drained, nobody left; or NULL */
+	int			 reserve_fd;	/* owned; for when no other is free */
 	int			 ctl_fd;	/* owned; nothing is said on it yet */
 	int64_t			 date_s;	/* of date, which costs too much per message */
 	char			 date[CLOCK_DATE_MAX];

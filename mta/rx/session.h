@@ -75,7 +75,7 @@ struct rx_session {
 	struct smtp_dot_in	 dot;
 	struct received_count	 received;
 	struct rx_body		 body;
-	uint64_t		 content;	/* octets received, without dots; once refused with them */
+	uint64_t		 content;	/* octets received; with stuffing once refused */
 	bool			 discard;	/* refused already: only the end is of interest */
 	struct queue_accept	*accept;	/* NULL: none under way */
 };

@@ -26,5 +26,5 @@ struct rx_job {
 };
 
 struct rx_writer *rx_writer_new(struct loop *loop);
-void rx_writer_free(struct rx_writer **w);	/* waits for the jobs given; their done() does not run */
+void rx_writer_free(struct rx_writer **w);	/* waits for its jobs, done() does not run */
 void rx_writer_add(struct rx_writer *w, struct rx_job *job);

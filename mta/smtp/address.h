@@ -30,7 +30,8 @@ enum smtp_path_result {
  * Without a domain only "postmaster" is taken (4.5.1).  Quoted local parts and
  * address literals stay as given.
  */
-enum smtp_path_result smtp_path_parse(const char *s, size_t n, struct smtp_path *path, size_t *used_r);
+enum smtp_path_result smtp_path_parse(const char *s, size_t n, struct smtp_path *path,
+    size_t *used_r);
 
 /* A domain name: labels of letters, digits, "-" and "_", at most 255 octets in all. */
 bool smtp_domain_ok(const char *s, size_t n);

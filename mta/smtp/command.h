@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SMTP_COMMAND_MAX 4096	/* octets of a line, its end included; RFC 5321 4.5.3.1.4 asks 512 */
+/* Octets of a line, its end included; RFC 5321 4.5.3.1.4 asks for 512. */
+#define SMTP_COMMAND_MAX 4096
 
 enum smtp_verb {
 	SMTP_UNKNOWN = 0,
@@ -21,7 +22,7 @@ struct smtp_command {
 	enum smtp_verb	 verb;
 	const char	*arg;		/* after "FROM:" / "TO:" for MAIL and RCPT; borrowed */
 	size_t		 arg_len;	/* blanks around it are gone; 0: none */
-	bool		 bad_form;	/* MAIL or RCPT without "FROM:" / "TO:"; an octet no command can hold */
+	bool		 bad_form;	/* no "FROM:" / "TO:"; an octet no command can hold */
 };
 
 const char *smtp_verb_name(enum smtp_verb v);	/* "EHLO"; "" for unknown */

@@ -60,7 +60,10 @@ void smtp_reply_parser_free(struct smtp_reply_parser *p);	/* what hangs on it */
 size_t smtp_reply_feed(struct smtp_reply_parser *p, const uint8_t *data, size_t n,
     struct smtp_reply *r, enum smtp_reply_result *result_r);
 
-/* Line i of the reply just done, without the code ("SIZE 1000"); NULL: no such.  Borrowed until the next feed. */
+/*
+ * Line i of the reply just done, without the code ("SIZE 1000"); NULL: no
+ * such.  Borrowed until the next feed.
+ */
 const char *smtp_reply_line(const struct smtp_reply_parser *p, unsigned i);
 
 /* "4.2.1 rest" with a class of 2, 4 or 5: returns where the rest begins, or NULL. */

@@ -76,8 +76,8 @@ def cpu_model():
 def commit():
     """Of the tree; the programs may be older, which make would not allow."""
     def git(*words):
-        done = subprocess.run(("git", "--no-optional-locks", "-C", parts.TOP) + words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                              universal_newlines=True)
+        done = subprocess.run(("git", "--no-optional-locks", "-C", parts.TOP) + words,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True)
         return done.stdout.strip() if done.returncode == 0 else ""
     try:
         changed = git("status", "--porcelain", "--", "conf", "mta", "queue")

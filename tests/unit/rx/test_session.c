@@ -80,7 +80,8 @@ static const struct {
 	  E_OK "250 2.1.0|250 2.1.5|354|550 5.6.11|221 2.0.0!" },
 	{ "dots", EHLO MAIL RCPT "DATA\r\n..a\r\n...\r\n.\r\n",
 	  E_OK "250 2.1.0|250 2.1.5|354|250 2.0.0" },
-	{ "empty content", EHLO MAIL RCPT "DATA\r\n.\r\n", E_OK "250 2.1.0|250 2.1.5|354|250 2.0.0" },
+	{ "empty content", EHLO MAIL RCPT "DATA\r\n.\r\n",
+	  E_OK "250 2.1.0|250 2.1.5|354|250 2.0.0" },
 	{ "commands after quit", EHLO "QUIT\r\nNOOP\r\n" MAIL, E_OK "221 2.0.0!" },
 };
 
