@@ -266,8 +266,8 @@ next_job(struct tx_session *s)
 		    s->messages >= s->way->k->messages)
 			return TX_QUIT;
 		job = tx_dest_next(s->dest);
-		if (job == NULL)
-			return TX_IDLE;
+		if (job == NULL)	/* no time to idle, not: no end of it */
+			return s->way->k->idle_ms == 0 ? TX_QUIT : TX_IDLE;
 		job->soft = s->way->k->soft_bounce;
 		s->job = job;
 		if (!unfit(s, job, &v))

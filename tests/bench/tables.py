@@ -93,8 +93,8 @@ def facts(args, postfix):
     lines = [
         "%s, %d cores (%s), Linux %s" % (time.strftime("%Y-%m-%d %H:%M"), os.cpu_count(), cpu_model(),
                                          platform.release()),
-        "queues on %s%s (%s), one synced 4 KiB write takes %.2f ms (median)" % (
-            kind, " without a journal" if bare else "", device, measure.fdatasync_ms(args.dir)),
+        "queues on %s%s, one synced 4 KiB write takes %.2f ms (median)" % (
+            kind, " without a journal" if bare else "", measure.fdatasync_ms(args.dir)),
         "relayd of %s, %d rx, %d tx" % (
             "commit " + commit() if parts.build_dir().startswith(parts.TOP) else parts.build_dir(), args.rx, args.tx),
         "default settings, mail relayed to one host, log in a file",

@@ -77,7 +77,7 @@ ROWS = (
     ("MX we", ("* D MX answer 10 relay.here.test",), "", FAIL, "loop", [], 0.2, "-A =5.4.6"),
     ("MX private", ("* mx.D A answer 10.0.0.1",), "", DEFER, "policy", [], 0.2, ""),
     ("MX TC, TCP good", ("* D MX truncate answer 10 mx.D",), "", DELIVER, None, [V4], 0.3, "+TCP"),
-    ("MX garbled by UDP", ("* D MX udp garbage noise",), "", DELIVER, None, [V4], 0.6, "+TCP"),
+    ("MX garbled by UDP", ("* D MX udp garbage loop",), "", DELIVER, None, [V4], 0.6, "+TCP"),
     ("first MX broken", ("* D MX answer 10 bad.D, 20 mx.D", "* bad.D * rcode SERVFAIL"), "", DELIVER, None, [V4], 0.2, ""),
     ("too many MX", ("* D MX answer " + ", ".join("10 n%d.D" % i for i in range(4)), "* *.D A nodata"), "connector=few",
      DEFER, None, [], 0.3, ""),

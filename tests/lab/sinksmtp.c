@@ -529,6 +529,10 @@ control_line(int fd, const char *line)
 	dprintf(fd, "%s%s%s\n", ok ? "ok" : "error:", why[0] ? " " : "", why);
 }
 
+/* Who talks to us on the control socket; a place not of KIND_CONTROL is free. */
+#define CONTROLS_MAX 64
+static struct watched controls[CONTROLS_MAX];
+
 static void
 on_control(struct watched *w)
 {
@@ -537,7 +541,7 @@ on_control(struct watched *w)
 
 	if (n <= 0) {
 		close(w->fd);
-		free(w);
+		w->kind = KIND_LISTENER;	/* free again */
 		return;
 	}
 	text[n] = '\0';
@@ -549,15 +553,17 @@ on_control(struct watched *w)
 static void
 on_control_listener(struct watched *l)
 {
-	struct watched *w = malloc(sizeof(*w));
 	int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
 
-	if (fd == -1 || !w) {
-		free(w);
+	for (size_t i = 0; fd != -1 && i < CONTROLS_MAX; i++) {
+		if (controls[i].kind == KIND_CONTROL)
+			continue;
+		controls[i] = (struct watched){ KIND_CONTROL, fd };
+		watch(&controls[i]);
 		return;
 	}
-	*w = (struct watched){ KIND_CONTROL, fd };
-	watch(w);
+	if (fd != -1)
+		close(fd);
 }
 
 static void
