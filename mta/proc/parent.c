@@ -215,6 +215,8 @@ on_ping(void *ctx)
 		}
 		proc_send(pr, PF_PING);
 	}
+	if (p->step == PARENT_UP)
+		parent_watch_files(p);
 	loop_timer_set(p->ping, PING_MS);
 }
 
@@ -521,6 +523,7 @@ parent_main(const char *conf_path)
 		return EX_CONFIG;
 	}
 	p.loop = loop_new();
+	parent_stamp_files(&p);
 	p.ping = loop_timer_new(p.loop, on_ping, &p);
 	p.drain = loop_timer_new(p.loop, on_drain_late, &p);
 	p.reload = loop_timer_new(p.loop, on_reload_late, &p);

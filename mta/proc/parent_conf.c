@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "mta/base/log.h"
@@ -250,6 +251,7 @@ parent_reload(struct parent *p, bool asked_by_ctl)
 	conf->generation = p->conf->generation + 1;
 	conf_unref(&p->conf);
 	p->conf = conf;
+	parent_stamp_files(p);
 	log_set_trace(conf->log.trace);
 	buf_free(&p->reload_text);
 	p->reload_text = text;
@@ -258,6 +260,59 @@ parent_reload(struct parent *p, bool asked_by_ctl)
 	loop_timer_set(p->reload, TAKEN_MS);
 	for (size_t i = 0; i < p->nprocs; i++)
 		proc_send_conf(&p->procs[i]);
+}
+
+/* ---- files that are read along with the configuration ---- */
+
+static struct file_stamp
+stamp(const char *path)
+{
+	struct stat st;
+
+	if (path == NULL || stat(path, &st) == -1)
+		return (struct file_stamp){ 0 };
+	return (struct file_stamp){
+		.mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
+		.size = st.st_size, .inode = st.st_ino,
+	};
+}
+
+static bool
+changed(struct file_stamp *was, const char *path)
+{
+	const struct file_stamp is = stamp(path);
+	const bool other = memcmp(was, &is, sizeof is) != 0;
+
+	*was = is;
+	return other;
+}
+
+void
+parent_stamp_files(struct parent *p)
+{
+	p->conf_stamp = stamp(p->conf_path);
+	p->read_along[0] = stamp(p->conf->resolv_conf);
+	p->read_along[1] = stamp(p->conf->hosts_file);
+}
+
+/*
+ * An administrator may be in the middle of editing relayd.conf: a change of
+ * resolv.conf must not put half an edit into force, so then it only says so.
+ */
+void
+parent_watch_files(struct parent *p)
+{
+	const bool resolv = changed(&p->read_along[0], p->conf->resolv_conf);
+	const bool hosts = changed(&p->read_along[1], p->conf->hosts_file);
+	const struct file_stamp conf = stamp(p->conf_path);
+
+	if (!resolv && !hosts)
+		return;
+	log_event("file_changed", "file=%s", resolv ? p->conf->resolv_conf : p->conf->hosts_file);
+	if (memcmp(&conf, &p->conf_stamp, sizeof conf) != 0)
+		log_warn("file_changed", "text=\"%s was edited too and waits for relayctl reload\"", p->conf_path);
+	else
+		parent_reload(p, false);
 }
 
 void

@@ -52,6 +52,13 @@ struct listen_socket {
 
 enum parent_step { PARENT_STARTING = 0, PARENT_UP, PARENT_DRAINING, PARENT_KILLING };
 
+/* Tells whether a file is still the one that was read; all zero: there is none. */
+struct file_stamp {
+	int64_t	mtime_ns;
+	int64_t	size;
+	uint64_t inode;
+};
+
 struct parent {
 	const char		*conf_path;	/* borrowed from main() */
 	struct conf		*conf;		/* shared */
@@ -80,6 +87,8 @@ struct parent {
 	bool			 reload_asked;	/* by ctl, which wants an answer */
 	struct loop_timer	*reload;
 	struct buf		 reload_text;	/* warnings, for the answer */
+	struct file_stamp	 conf_stamp;	/* of the files that are in force */
+	struct file_stamp	 read_along[2];	/* resolv.conf, hosts */
 };
 
 /* ---- parent_spawn.c: processes come and go ---- */
@@ -96,6 +105,10 @@ void proc_send_conf(struct proc *pr);		/* CONF; to rx also every listener */
 /* ---- parent_conf.c: reload and check ---- */
 
 void parent_reload(struct parent *p, bool asked_by_ctl);
+/* Once before the first watch, after the first configuration was loaded. */
+void parent_stamp_files(struct parent *p);
+/* Now and then: resolv.conf or hosts changed -> the configuration is read anew. */
+void parent_watch_files(struct parent *p);
 void parent_check(struct parent *p, struct rd *payload);
 void parent_conf_taken(struct parent *p);	/* a process confirmed, or died */
 void on_reload_late(void *parent);

@@ -127,3 +127,20 @@ def test_stop_finishes_what_is_under_way(world, matrix):
     f.relayd.start()
     check(f.relayd.empty(), "nothing is left: %s" % f.relayd.queue())
     equal(f.sink.messages(), 1, "messages after the start")
+
+
+def test_resolv_conf_is_read_again(world, matrix):
+    """Another server in resolv.conf reaches the roles without a word from anybody."""
+    f = Field(world, matrix, start=False)
+    path = world.path("resolv.conf")
+    silent = parts.free_port()
+    with open(path, "w") as out:
+        out.write("nameserver 127.0.0.1:%d\n" % silent)
+    f.relayd.set_conf(f.conf(top='resolv_conf = "%s";' % path).replace(
+        'resolvers = "main"', 'resolvers = "system"').replace('dns = "1s"', 'dns = "1h"'))
+    f.relayd.start()
+    f.send("a@far.test", BODY)
+    wait_until(lambda: "far.test" in f.relayd.queue(), 20, "it waits")
+    with open(path, "w") as out:
+        out.write("nameserver %s\n" % f.ns)
+    f.arrived(1, 30)
