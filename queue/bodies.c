@@ -117,8 +117,8 @@ unlink_later(struct store *s, const struct msgid *id)
 void
 store_body_drop(struct store *s, const struct msgid *id)
 {
-	/* Only what is being written: an accepted body is not the caller's any more. */
-	if (streaming_end(s, id))
+	/* Only what is being written: what an accept names, also one under way, is not the caller's any more. */
+	if (index_find(&s->ix, id) == NULL && streaming_end(s, id))
 		unlink_later(s, id);
 }
 

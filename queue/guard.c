@@ -17,11 +17,15 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "mta/base/clock.h"
 #include "queue/file.h"
 
 enum { EXIT_NOT_WRITABLE = 73, EXIT_LOCKED = 75, EXIT_REFUSED = 78 };
+
+#define LOCK_WAIT_MS 2000
 
 #define FORMAT_FILE "format"
 #define FORMAT_FORM "relayd spool %u\nuuid %32s\n"
@@ -77,6 +81,25 @@ check_kind(int fd, const struct conf_spool *conf, struct fault *f)
 	return true;
 }
 
+/*
+ * A queue role that was killed in the middle of a sync still holds its lock until
+ * the kernel has finished that sync: worth a short wait, not a failed start.
+ */
+static bool
+lock_wait(int fd)
+{
+	const int64_t until = clock_mono_ms() + LOCK_WAIT_MS;
+	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+
+	while (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+		if (errno != EWOULDBLOCK || clock_mono_ms() >= until)
+			return false;
+		(void)nanosleep(&pause, NULL);
+		errno = EWOULDBLOCK;
+	}
+	return true;
+}
+
 static bool
 take_lock(struct spool_dirs *d, const char *path, int *exit_code, struct fault *f)
 {
@@ -86,7 +109,7 @@ take_lock(struct spool_dirs *d, const char *path, int *exit_code, struct fault *
 		fault_sys(f, errno, path, "create lock");
 		return false;
 	}
-	if (flock(d->lock, LOCK_EX | LOCK_NB) == -1) {
+	if (!lock_wait(d->lock)) {
 		*exit_code = errno == EWOULDBLOCK ? EXIT_LOCKED : EXIT_NOT_WRITABLE;
 		if (errno == EWOULDBLOCK)
 			fault_set(f, "%s: locked, another relayd uses this spool", path);

@@ -316,17 +316,39 @@ durable_mark(struct recovery *v, uint64_t era, uint64_t *mark, struct fault *f)
 	return true;
 }
 
+/*
+ * The last segment is the only one of its era, and the era before has commits:
+ * its header alone says which of them count, until the next era's is durable.
+ */
+static bool
+ends_an_era(struct recovery *v)
+{
+	const struct segments *t = &v->s->ix.segments;
+	size_t i = t->n - 1;
+	struct commit_header h;
+	struct fault f;
+
+	if (i == 0 || t->v[i - 1]->era == t->v[i]->era)
+		return false;
+	for (const uint64_t era = t->v[i - 1]->era; i-- > 0 && t->v[i]->era == era;) {
+		if (!load(v, t->v[i], &f) || commit_from(v, t->v[i], BLOCK, &h))
+			return true;
+	}
+	return false;
+}
+
 /* Prepared ahead and never used: the reserve, so that a full disk can still start. */
 static void
 take_back_empty(struct recovery *v)
 {
 	struct segments *t = &v->s->ix.segments;
 
-	/* Empty means that nothing in them could count: no header has to say so. */
 	for (; v->empty > 0 && v->s->pool.nnames < POOL_KEEP; v->empty--) {
 		struct segment *seg = t->v[t->n - 1];
 		char name[SEGMENT_NAME_MAX];
 
+		if (ends_an_era(v))
+			return;
 		if (segment_take_out(&v->s->dirs, seg->number, true) != 0)
 			return;			/* released later, as any other */
 		pool_name(v->s, segment_name(seg->number, name));

@@ -569,6 +569,18 @@ sched_wake(struct sched *s, struct sched_dest *d)
 	dest_ripen(s, d, INT64_MAX, true);
 }
 
+void
+sched_cap(struct sched *s, struct sched_dest *d, int64_t latest_wall_ms)
+{
+	if (d->deferred && d->next_wall_ms > latest_wall_ms)
+		d->next_wall_ms = latest_wall_ms;
+	/* Keys only shrink, to the largest of all: the order of the heap stays. */
+	for (uint32_t k = 0; k < d->later.n; k++)
+		if (d->later.v[k]->key > latest_wall_ms)
+			d->later.v[k]->key = latest_wall_ms;
+	dest_set_wake(s, d);
+}
+
 int64_t
 sched_tick(struct sched *s, int64_t now_wall_ms)
 {

@@ -55,6 +55,7 @@ struct sched_item {
 	uint8_t			 place;		/* enum sched_place */
 	uint8_t			 fresh;		/* woken by retry: bypass cached DNS failures */
 	uint8_t			 marked;	/* held by its own mark (RCPT_HELD), not by a rule */
+	uint8_t			 asked;		/* what waits for the lease to end; the caller's */
 };
 
 /* Leases out at once to one destination. */
@@ -138,6 +139,9 @@ void sched_set_holding(struct sched *s, struct sched_dest *d, bool holding);
 void sched_set_conf(struct sched *s, struct sched_dest *d, const struct conf_connector *conf);
 /* Due now: the deferral ends with a probe; items that wait LATER become READY too; all marked fresh. */
 void sched_wake(struct sched *s, struct sched_dest *d);
+
+/* After a step back of the wall clock: nothing of it waits beyond this time. */
+void sched_cap(struct sched *s, struct sched_dest *d, int64_t latest_wall_ms);
 
 /* Wakes what is due; returns the next wall time of interest, INT64_MAX: none. */
 int64_t sched_tick(struct sched *s, int64_t now_wall_ms);

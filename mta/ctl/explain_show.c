@@ -130,7 +130,7 @@ explain_json(struct client *c, const struct explain *x, const struct explain_des
 
 /* ---- text ---- */
 
-#define LABEL_WIDTH 15
+#define LABEL_WIDTH 17	/* the longest label and two blanks */
 
 static void
 label(struct client *c, const char *s)

@@ -26,7 +26,7 @@ static const struct table_column queue_columns[] = {
 };
 
 static const struct table_column list_columns[] = {
-	{ "ID", false, 8 }, { "Status", false, 0 }, { "Age", true, 0 }, { "Size", true, 0 },
+	{ "ID", true, 8 }, { "Status", false, 0 }, { "Age", true, 0 }, { "Size", true, 0 },
 	{ "Rcpts", true, 0 }, { "Tries", true, 0 }, { "NextRetry", true, 0 },
 	{ "Connector", false, 9 }, { "Domain", false, 16 }, { "Sender", false, 12 },
 	{ "Reason", false, 0 },

@@ -137,6 +137,10 @@ options_parse(struct options *o, const struct ctl_verb *v, char *const *argv,
 		}
 		if (!only_words && strcmp(arg, "-h") == 0)
 			arg = "--help";
+		if (!only_words && arg[0] == '-' && arg[1] != '-' && arg[1] != '\0') {
+			fault_set(why, "no option %s; a word that begins so goes after --", arg);
+			return false;
+		}
 		if (only_words || strncmp(arg, "--", 2) != 0) {
 			o->words[o->nwords++] = arg;
 			continue;

@@ -231,6 +231,21 @@ put_cut(struct buf *b, const char *s, size_t width)
 		buf_text(b, "..");
 }
 
+/* The same, but the end of s stays. */
+static void
+put_end(struct buf *b, const char *s, size_t width)
+{
+	size_t skip = shown(s) - (width > 2 ? width - 2 : width);
+
+	while (skip > 0 || ((uint8_t)*s & 0xc0) == 0x80) {
+		skip -= ((uint8_t)*s & 0xc0) != 0x80;
+		s++;
+	}
+	if (width > 2)
+		buf_text(b, "..");
+	buf_text(b, s);
+}
+
 static void
 put_cell(struct table *t, size_t i, const char *s)
 {
@@ -243,7 +258,7 @@ put_cell(struct table *t, size_t i, const char *s)
 	if (c->right && pad > 0)
 		buf_printf(t->out, "%*s", (int)pad, "");
 	if (t->width > 0 && n > width && c->shrink > 0)
-		put_cut(t->out, s, width);
+		(c->right ? put_end : put_cut)(t->out, s, width);
 	else
 		buf_text(t->out, s);
 	if (!c->right && pad > 0)

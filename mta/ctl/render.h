@@ -28,8 +28,8 @@ const char *render_bytes(uint64_t n, char buf[16]);	/* "812b", "4.2k", "17M" */
 
 struct table_column {
 	const char	*title;
-	bool		 right;		/* numbers */
-	unsigned	 shrink;	/* 0: never cut; else least width it is cut to */
+	bool		 right;		/* numbers; ids, of which the end tells most */
+	unsigned	 shrink;	/* 0: never cut; else least width it is cut to, on the left if right */
 };
 
 /*

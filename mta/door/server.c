@@ -104,6 +104,8 @@ on_settle(struct door_peer *p, struct rd *r)
 		s[i].ordinal = rd_u32(r);
 		s[i].outcome = rd_u8(r);
 		s[i].maybe_sent = rd_u8(r);
+		if (s[i].outcome > OUTCOME_RETURNED)
+			goto out;
 		if (rd_u8(r) == 1) {
 			if (!status_decode(&st[i], r))
 				goto out;
@@ -179,7 +181,7 @@ on_small(struct door_peer *p, uint16_t type, struct rd *r)
 	switch (type) {
 	case DF_GIVE_UP:	p->ops->give_up(p->ctx, &id); return true;
 	case DF_BODY_OPEN:	p->ops->body_open(p->ctx, p, &id, n); return true;
-	case DF_BODY_DROP:	p->ops->body_drop(p->ctx, &id); return true;
+	case DF_BODY_DROP:	p->ops->body_drop(p->ctx, p, &id); return true;
 	case DF_SERVE:		p->ops->serve(p->ctx, p, k, n); return true;
 	case DF_STOP:		p->ops->serve(p->ctx, p, 0, 0); return true;
 	case DF_AT_DOT:		p->ops->at_dot(p->ctx, p, n); return true;

@@ -16,7 +16,7 @@ struct door_ops {
 	void	(*accept)(void *ctx, struct door_peer *p, const struct queue_message *m);
 	void	(*give_up)(void *ctx, const struct msgid *id);
 	void	(*body_open)(void *ctx, struct door_peer *p, const struct msgid *id, uint64_t declared);
-	void	(*body_drop)(void *ctx, const struct msgid *id);
+	void	(*body_drop)(void *ctx, struct door_peer *p, const struct msgid *id);
 
 	void	(*serve)(void *ctx, struct door_peer *p, uint32_t max_leases, uint64_t max_bytes);
 	/* status pointers of s are valid until return */

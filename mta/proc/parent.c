@@ -207,6 +207,8 @@ on_ping(void *ctx)
 
 		if (pr->pid == 0 || pr->channel == NULL)
 			continue;
+		if (pr->role == ROLE_QUEUE && !pr->ready)
+			continue;	/* a deep spool takes its time to recover */
 		if (pr->unanswered++ >= PINGS_UNANSWERED_MAX) {
 			log_warn("role_silent", "role=%s pid=%d", pr->name,
 			    (int)pr->pid);

@@ -102,7 +102,7 @@ qm_schedule(struct qm *qm, struct store_message *m, const struct envelope *e)
 		} else if (i->place == PLACE_NONE && qm_domain_held(qm, i->domain))
 			sched_hold(qm->sched, i);
 		else if (i->place == PLACE_NONE && c->next_wall_ms > 0)
-			sched_later(qm->sched, i, c->next_wall_ms);
+			sched_later(qm->sched, i, qm_capped(i->dest, c->next_wall_ms));
 		else if (i->place == PLACE_NONE)
 			sched_ready(qm->sched, i);
 	}
@@ -139,6 +139,50 @@ on_stored(void *ctx, enum store_result r, struct store_message *m, const struct 
 	free(p);
 }
 
+/* ---- bodies that a peer is writing ---- */
+
+struct qm_body {
+	struct list	link;		/* in qm_peer.bodies */
+	struct msgid	id;
+};
+
+static void
+body_add(struct qm_peer *peer, const struct msgid *id)
+{
+	struct qm_body *b = xcalloc(1, sizeof *b);
+
+	b->id = *id;
+	list_add_tail(&peer->bodies, &b->link);
+}
+
+static void
+body_forget(struct qm_peer *peer, const struct msgid *id)
+{
+	LIST_EACH(it, &peer->bodies) {
+		struct qm_body *b = LIST_OWNER(it, struct qm_body, link);
+
+		if (memcmp(&b->id, id, sizeof *id) != 0)
+			continue;
+		list_del(&b->link);
+		free(b);
+		return;
+	}
+}
+
+void
+qm_bodies_lost(struct qm *qm, struct qm_peer *peer)
+{
+	while (!list_empty(&peer->bodies)) {
+		struct qm_body *b = LIST_OWNER(peer->bodies.next, struct qm_body, link);
+
+		store_body_drop(qm->store, &b->id);
+		list_del(&b->link);
+		free(b);
+	}
+}
+
+/* ---- calls of the door ---- */
+
 void
 qm_accept(void *ctx, struct door_peer *door, const struct queue_message *m)
 {
@@ -151,6 +195,8 @@ qm_accept(void *ctx, struct door_peer *door, const struct queue_message *m)
 
 	p->peer = door_peer_user(door);
 	p->peer->refs++;
+	if (m->body_file)
+		body_forget(p->peer, &m->id);
 	store_accept(qm->store, &n, on_stored, p);
 }
 
@@ -197,13 +243,16 @@ qm_body_open(void *ctx, struct door_peer *door, const struct msgid *id, uint64_t
 	struct status st;
 	const int fd = store_body_create(qm->store, id, declared, &st);
 
+	if (fd != -1)
+		body_add(door_peer_user(door), id);
 	door_body_fd(door, id, fd, &st);
 }
 
 void
-qm_body_drop(void *ctx, const struct msgid *id)
+qm_body_drop(void *ctx, struct door_peer *door, const struct msgid *id)
 {
 	struct qm *qm = ctx;
 
+	body_forget(door_peer_user(door), id);
 	store_body_drop(qm->store, id);
 }

@@ -2,7 +2,7 @@
  * act.c - what an operator does to the queue: retry, hold, release, remove.  A
  * request about destinations alone acts on destinations (a wake mark, a hold
  * rule); one about messages acts on their items.  Nothing acts on an item while it
- * is leased: remove and hold then wait for the lease by a rule of their own.
+ * is leased: remove and hold then wait for the end of the lease.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -115,24 +115,80 @@ retry_item(struct qm_job *job, struct sched_item *i)
 	return i->nrcpts;
 }
 
+static void
+remove_now(struct qm *qm, struct sched_item *i, bool bounce)
+{
+	char id[MSGID_TEXT_MAX];
+	struct status st;
+
+	log_event("removed", "id=%s dest=%s rcpts=%u bounce=%d", msgid_text(&i->m->id, id), i->dest->key,
+	    i->nrcpts, bounce);
+	i->marked = true;		/* its envelope may have to be read: no lease meanwhile */
+	sched_hold(qm->sched, i);
+	if (bounce) {
+		status_set(&st, 5, 7, 1, STAGE_queue, REASON_policy, "removed from the queue by an administrator");
+		qm_item_fail(qm, i, &st);
+	} else {
+		qm_item_remove(qm, i);
+	}
+}
+
 static uint64_t
 remove_item(struct qm_job *job, struct sched_item *i)
 {
 	const uint64_t n = i->nrcpts;
-	char id[MSGID_TEXT_MAX];
-	struct status st;
 
-	if (dry(job))
-		return n;
-	log_event("removed", "id=%s dest=%s rcpts=%llu bounce=%d", msgid_text(&i->m->id, id), i->dest->key,
-	    (unsigned long long)n, (job->req.flags & INSPECT_BOUNCE) != 0);
-	if (job->req.flags & INSPECT_BOUNCE) {
-		status_set(&st, 5, 7, 1, STAGE_queue, REASON_policy, "removed from the queue by an administrator");
-		qm_item_fail(job->qm, i, &st);
-	} else {
-		qm_item_remove(job->qm, i);
-	}
+	if (!dry(job))
+		remove_now(job->qm, i, (job->req.flags & INSPECT_BOUNCE) != 0);
 	return n;
+}
+
+/* ---- while it is leased ---- */
+
+enum asked { ASKED_NOTHING = 0, ASKED_HOLD, ASKED_REMOVE, ASKED_BOUNCE };
+
+/* It is being delivered this moment: what is left when the lease ends is held or removed. */
+static uint64_t
+act_after_lease(struct qm_job *job, struct sched_item *i)
+{
+	uint8_t asked = ASKED_NOTHING;
+
+	switch (job->req.verb) {
+	case INSPECT_HOLD:
+		asked = ASKED_HOLD;
+		break;
+	case INSPECT_REMOVE:
+		asked = job->req.flags & INSPECT_BOUNCE ? ASKED_BOUNCE : ASKED_REMOVE;
+		break;
+	case INSPECT_RELEASE:
+		if (i->asked != ASKED_HOLD)
+			return 0;
+		break;
+	default:
+		return 0;
+	}
+	if (!dry(job))
+		i->asked = asked;
+	return i->nrcpts;
+}
+
+void
+qm_act_waiting(struct qm *qm, struct store_message *m)
+{
+	struct sched_item *next;
+
+	for (struct sched_item *i = m->user; i != NULL; i = next) {
+		const uint8_t asked = i->asked;
+
+		next = i->next;		/* when i ends the message, it was the last */
+		if (asked == ASKED_NOTHING || i->place == PLACE_LEASED)
+			continue;
+		i->asked = ASKED_NOTHING;
+		if (asked == ASKED_HOLD)
+			qm_item_hold(qm, i, true, REASON_held);
+		else
+			remove_now(qm, i, asked == ASKED_BOUNCE);
+	}
 }
 
 uint64_t
@@ -141,7 +197,7 @@ qm_act_on(struct qm_job *job, struct sched_item *i)
 	const uint64_t n = i->nrcpts;
 
 	if (i->place == PLACE_LEASED)
-		return 0;		/* it is being delivered this moment */
+		return act_after_lease(job, i);
 	switch (job->req.verb) {
 	case INSPECT_RETRY:
 		return retry_item(job, i);

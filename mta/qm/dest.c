@@ -71,7 +71,8 @@ qm_reroute_all(struct qm *qm)
 	/* Those whose connector went keep no pointer into the old configuration. */
 	while ((d = sched_dest_each(qm->sched, &n)) != NULL)
 		sched_set_conf(qm->sched, d, conf_connector(qm->conf, d->connector));
-	qm_pump_soon(qm);
+	/* A rule by domain holds the destination on an MX connector, items on a smarthost one. */
+	qm_holds_apply(qm);
 }
 
 /* ---- the note ---- */
@@ -170,6 +171,24 @@ qm_dest_note(struct qm *qm, struct sched_dest *d, const struct status *st, const
 	*d->last = *st;
 }
 
+int64_t
+qm_capped(const struct sched_dest *d, int64_t next_wall_ms)
+{
+	const int64_t latest = clock_wall_ms() + (d->conf != NULL ? retry_longest_ms(&d->conf->retry) : 60000);
+
+	return next_wall_ms < latest ? next_wall_ms : latest;
+}
+
+void
+qm_cap_all(struct qm *qm)
+{
+	struct sched_dest *d;
+	uint32_t at = 0;
+
+	while ((d = sched_dest_each(qm->sched, &at)) != NULL)
+		sched_cap(qm->sched, d, qm_capped(d, INT64_MAX));
+}
+
 /* At recovery, before the messages: a destination that was deferred still is. */
 void
 qm_dest_load(struct qm *qm, const char *key, const uint8_t *value, size_t len)
@@ -178,7 +197,7 @@ qm_dest_load(struct qm *qm, const char *key, const uint8_t *value, size_t len)
 	struct inspect_trace kept[INSPECT_TRACES] = { 0 };
 	const struct conf_connector *k;
 	char *connector = NULL, *domain = NULL;
-	int64_t next, since, latest;
+	int64_t next, since;
 	struct sched_dest *d;
 	uint32_t failures;
 	unsigned n;
@@ -194,9 +213,8 @@ qm_dest_load(struct qm *qm, const char *key, const uint8_t *value, size_t len)
 	d->failures = failures;
 	d->last = xmalloc(sizeof *d->last);
 	*d->last = kept[0].status;
-	latest = clock_wall_ms() + retry_longest_ms(&k->retry);	/* a clock that was set back */
 	if (failures > 0)
-		sched_defer(qm->sched, d, next < latest ? next : latest);
+		sched_defer(qm->sched, d, qm_capped(d, next));
 free_kept:
 	for (unsigned i = 0; i < n; i++)
 		free(kept[i].trace);

@@ -20,9 +20,10 @@
 struct dsn_wait {
 	struct qm	*qm;
 	struct msgid	 id;
+	unsigned	 read;		/* STORE_READ_BODY, or 0 after that failed */
 };
 
-static void dsn_start(struct qm *qm, struct qm_dsn *d);
+static void dsn_start(struct qm *qm, struct qm_dsn *d, unsigned read);
 
 static struct qm_dsn *
 dsn_find(struct qm *qm, const struct msgid *id)
@@ -85,7 +86,7 @@ qm_dsn_consider(struct qm *qm, struct store_message *m)
 	}
 	if (any_leased(m) && clock_mono_ms() - d->since_mono_ms < GATHER_MS)
 		return;			/* the settle of that lease comes back here */
-	dsn_start(qm, d);
+	dsn_start(qm, d, STORE_READ_BODY);
 }
 
 void
@@ -211,6 +212,17 @@ out:
 	free(pays);
 }
 
+/* A sender hears of the failure also when the body is past reading: without its headers. */
+static void
+dsn_unread(struct qm *qm, struct qm_dsn *d, unsigned read, const struct fault *f)
+{
+	char text[sizeof f->text];
+
+	log_warn("damaged", "text=%s", log_quote(text, sizeof text, f->text));
+	if (read != 0)
+		dsn_start(qm, d, 0);
+}
+
 static void
 on_read(void *ctx, struct store_read *r, const struct fault *f)
 {
@@ -223,7 +235,7 @@ on_read(void *ctx, struct store_read *r, const struct fault *f)
 		if (m == NULL)
 			dsn_over(w->qm, d);
 		else if (r == NULL)
-			log_warn("damaged", "text=\"%s\"", f->text);
+			dsn_unread(w->qm, d, w->read, f);
 		else
 			dsn_submit(w->qm, d, m, r);
 	}
@@ -232,15 +244,16 @@ on_read(void *ctx, struct store_read *r, const struct fault *f)
 }
 
 static void
-dsn_start(struct qm *qm, struct qm_dsn *d)
+dsn_start(struct qm *qm, struct qm_dsn *d, unsigned read)
 {
 	struct dsn_wait *w = xcalloc(1, sizeof *w);
 	struct store_message *m = store_find(qm->store, &d->id);
 
 	w->qm = qm;
 	w->id = d->id;
+	w->read = read;
 	d->busy = true;
-	store_read(qm->store, m, STORE_READ_BODY, on_read, w);
+	store_read(qm->store, m, read, on_read, w);
 }
 
 void

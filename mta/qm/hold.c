@@ -44,10 +44,29 @@ qm_domain_held(struct qm *qm, const struct sched_domain *dom)
 	    covered(qm, "domain", dom->name);
 }
 
-/* Items of a smarthost destination, domain by domain. */
+static void
+hold_later(struct qm *qm, struct sched_dest *d)
+{
+	for (uint32_t k = 0; k < d->later.n; ) {
+		struct sched_item *i = LIST_OWNER(d->later.v[k], struct sched_item, u.due);
+
+		if (qm_domain_held(qm, i->domain)) {
+			sched_hold(qm->sched, i);
+			k = 0;			/* the heap is another one now */
+		} else {
+			k++;
+		}
+	}
+}
+
+/*
+ * Items one by one: those of a smarthost destination by their domain; those that
+ * came from one by a reload let their new destination hold them.
+ */
 static void
 apply_domains(struct qm *qm, struct sched_dest *d)
 {
+	hold_later(qm, d);
 	LIST_EACH_SAFE(it, &d->ready) {
 		struct sched_item *i = LIST_OWNER(it, struct sched_item, u.link);
 
@@ -71,8 +90,7 @@ qm_holds_apply(struct qm *qm)
 	while ((d = sched_dest_each(qm->sched, &at)) != NULL) {
 		sched_set_holding(qm->sched, d, d->conf == NULL || !d->conf->enabled ||
 		    qm_hold_covers(qm, d->connector, d->domain));
-		if (strcmp(d->domain, "*") == 0)
-			apply_domains(qm, d);
+		apply_domains(qm, d);
 	}
 	qm_pump_soon(qm);
 }

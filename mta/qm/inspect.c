@@ -19,6 +19,7 @@
 #define SLICE		500		/* messages a turn */
 #define READS_MAX	32		/* envelopes under way */
 #define CAT_PIECE	(64u << 10)
+#define SLOW_MS		5
 #define PENDING_MAX	(1u << 20)	/* octets ctl has not taken yet */
 
 static void job_run(void *ctx);
@@ -27,6 +28,7 @@ static void
 job_free(struct qm_job *job)
 {
 	list_del(&job->link);
+	loop_timer_free(&job->again);
 	qm_peer_unref(&job->peer);
 	inspect_request_free(&job->req);
 	free(job->ids);
@@ -497,8 +499,17 @@ job_run(void *ctx)
 			qm_pump_soon(job->qm);
 		job_end(job, true, "");
 	} else if (!job->walked && !job->paused && job->reading < READS_MAX) {
-		job_soon(job);
+		if (door_pending(job->peer->door) < PENDING_MAX)
+			job_soon(job);
+		else
+			loop_timer_set(job->again, SLOW_MS);
 	}
+}
+
+static void
+on_again(void *ctx)
+{
+	job_soon(ctx);
 }
 
 /* The ids to visit; they may be gone when their turn comes. */
@@ -549,6 +560,7 @@ qm_inspect(void *ctx, struct door_peer *door, uint32_t number, const struct insp
 	inspect_request_decode(&job->req, &r);
 	buf_free(&copy);
 	list_add_tail(&job->qm->jobs, &job->link);
+	job->again = loop_timer_new(job->qm->loop, on_again, job);
 	if (req->verb == INSPECT_STATUS)
 		answer_status(job);
 	else if (req->verb == INSPECT_QUEUE || req->verb == INSPECT_DEST)

@@ -15,6 +15,7 @@ struct qm_job {
 	uint32_t		 number;
 	struct inspect_request	 req;		/* owned */
 	bool			 paused, cancelled, posted;
+	struct loop_timer	*again;		/* while ctl is slow to take rows */
 	unsigned		 reading;	/* envelopes asked for and not yet here */
 	bool			 walked;	/* nothing more to visit */
 	struct msgid		*ids;		/* what is to be visited: owned */

@@ -41,6 +41,7 @@ lease_new(struct qm *qm, unsigned tx, struct sched_item *first)
 	l->dest = first->dest;
 	l->bytes = first->m->body_file ? 4096 : first->m->size;
 	l->nitems = n;
+	l->began_wall_ms = clock_wall_ms();
 	memcpy(l->items, items, n * sizeof *items);
 	list_add_tail(&qm->tx[tx].leases, &l->link);
 	hash_put(qm->leases, l);
@@ -75,8 +76,10 @@ lease_damaged(struct qm *qm, struct qm_lease *l, const struct fault *f)
 	    log_quote(text, sizeof text, f->text));
 	memcpy(items, l->items, n * sizeof *items);
 	qm_lease_end(qm, l);
-	for (uint32_t k = 0; k < n; k++)
+	for (uint32_t k = 0; k < n; k++) {
+		items[k]->marked = true;	/* "release" tries again */
 		sched_hold(qm->sched, items[k]);
+	}
 }
 
 /* The envelope with only what is leased: recipients borrowed from the whole one. */
@@ -186,7 +189,8 @@ qm_serve(void *ctx, struct door_peer *door, uint32_t max_leases, uint64_t max_by
 
 	t->max_leases = max_leases;
 	t->max_bytes = max_bytes;
-	sched_unproven_max(qm->sched, max_leases / 2 > 0 ? max_leases / 2 : 1);
+	if (max_leases > 0)		/* 0: it stops, and says nothing of the others */
+		sched_unproven_max(qm->sched, max_leases / 2 > 0 ? max_leases / 2 : 1);
 	qm_pump_soon(qm);
 }
 
@@ -201,15 +205,16 @@ qm_at_dot(void *ctx, struct door_peer *door, uint64_t lease)
 }
 
 static void
-mark_maybe_sent(struct qm *qm, struct store_message *m)
+mark_maybe_sent(struct qm *qm, struct store_message *m, const uint32_t *ordinals, uint32_t n)
 {
-	for (uint32_t k = 0; k < m->nrcpts; k++) {
+	for (uint32_t k = 0; k < n; k++) {
+		const struct store_rcpt *r = &m->rcpts[ordinals[k]];
 		const struct store_change c = {
-			.ordinal = k, .state = RCPT_QUEUED, .attempts = m->rcpts[k].attempts,
-			.flags = m->rcpts[k].flags | RCPT_MAYBE_SENT,
+			.ordinal = ordinals[k], .state = RCPT_QUEUED, .attempts = r->attempts,
+			.flags = r->flags | RCPT_MAYBE_SENT,
 		};
 
-		if (m->rcpts[k].state == RCPT_QUEUED)
+		if (r->state == RCPT_QUEUED)
 			store_settle(qm->store, m, &c, 1);
 	}
 }
@@ -225,13 +230,17 @@ qm_leases_lost(struct qm *qm, unsigned tx)
 		struct qm_lease *l = LIST_OWNER(t->leases.next, struct qm_lease, link);
 		struct store_message *m = l->m;
 		const uint32_t n = l->nitems;
-		const bool at_dot = l->at_dot;
 
+		if (l->at_dot)
+			mark_maybe_sent(qm, m, l->ordinals, l->nrcpts);
 		memcpy(items, l->items, n * sizeof *items);
 		qm_lease_end(qm, l);
-		for (uint32_t k = 0; k < n; k++)
-			sched_ready(qm->sched, items[k]);
-		if (at_dot)
-			mark_maybe_sent(qm, m);
+		for (uint32_t k = 0; k < n; k++) {
+			if (qm_domain_held(qm, items[k]->domain))
+				sched_hold(qm->sched, items[k]);
+			else
+				sched_ready(qm->sched, items[k]);
+		}
+		qm_act_waiting(qm, m);
 	}
 }

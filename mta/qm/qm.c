@@ -50,6 +50,8 @@ on_tick(void *ctx)
 
 	if (step > STEP_MS || step < -STEP_MS)
 		log_warn("clock_step", "ms=%lld", (long long)step);
+	if (step < -STEP_MS)
+		qm_cap_all(qm);
 	qm->last_wall_ms = now;
 	qm->last_mono_ms = mono;
 	next = sched_tick(qm->sched, now);
@@ -105,6 +107,7 @@ on_peer_gone(void *ctx, struct door_peer *door)
 		qm->tx[p->index].max_leases = 0;
 		qm_leases_lost(qm, p->index);
 	}
+	qm_bodies_lost(qm, p);
 	qm_inspect_gone(qm, p);
 	qm_peer_unref(&p);
 }
@@ -126,12 +129,14 @@ on_peer(void *ctx, enum role role, unsigned index, uint32_t generation, int fd)
 	p->role = role;
 	p->index = index;
 	p->refs = 1;
+	list_init(&p->bodies);
 	list_add_tail(&qm->peers, &p->link);
 	p->door = door_peer_new(qm->loop, fd, &ops, qm, p);
 	if (role != ROLE_TX || index >= qm->ntx)
 		return;
 	if (qm->tx[index].peer != NULL)		/* its end came before we saw the old one close */
 		qm_leases_lost(qm, index);
+	qm->tx[index].max_leases = 0;		/* until it says what it takes */
 	qm->tx[index].peer = p;
 }
 
@@ -235,6 +240,8 @@ qm_start(void *ctx, struct loop *loop, struct conf *conf)
 	qm->minute = loop_timer_new(loop, on_minute, qm);
 	qm->started_wall_ms = qm->last_wall_ms = clock_wall_ms();
 	qm->last_mono_ms = clock_mono_ms();
+	/* No number of an earlier life comes again: a late settle must not find a new lease. */
+	qm->last_lease = (uint64_t)qm->started_wall_ms << 20;
 	if (!store_start(qm->store, loop, &handlers, qm, &f))
 		role_die(EX_IOERR, "%s", f.text);
 	qm_holds_apply(qm);

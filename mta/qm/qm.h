@@ -33,6 +33,7 @@ struct qm_peer {
 	unsigned		 index;
 	struct door_peer	*door;		/* NULL: gone */
 	unsigned		 refs;
+	struct list		 bodies;	/* struct qm_body: handed out, not yet accepted */
 };
 
 struct qm_tx {
@@ -55,6 +56,7 @@ struct qm_lease {
 	uint32_t		 nitems;
 	bool			 reading;	/* the body comes from a helper; not sent yet */
 	bool			 at_dot;
+	int64_t			 began_wall_ms;	/* no attempt under it began before */
 	struct sched_item	*items[];
 };
 
@@ -92,7 +94,9 @@ void qm_peer_unref(struct qm_peer **p);
 void qm_accept(void *ctx, struct door_peer *p, const struct queue_message *m);
 void qm_give_up(void *ctx, const struct msgid *id);
 void qm_body_open(void *ctx, struct door_peer *p, const struct msgid *id, uint64_t declared);
-void qm_body_drop(void *ctx, const struct msgid *id);
+void qm_body_drop(void *ctx, struct door_peer *p, const struct msgid *id);
+/* The process that was writing them is gone. */
+void qm_bodies_lost(struct qm *qm, struct qm_peer *peer);
 /* Items for the queued recipients of a message: at recovery and after an accept. */
 void qm_schedule(struct qm *qm, struct store_message *m, const struct envelope *e);
 /* Our own new message (a DSN); done may be NULL-ctx'ed by the caller. */
@@ -133,6 +137,10 @@ unsigned qm_dest_attempts(struct qm *qm, const char *key, struct inspect_trace o
 void qm_dest_wake(struct qm *qm, struct sched_dest *d, const char *with);
 uint64_t qm_wake_dns(struct qm *qm);
 void qm_sweep(struct qm *qm);
+/* A next time, no later than the longest step of the schedule from now. */
+int64_t qm_capped(const struct sched_dest *d, int64_t next_wall_ms);
+/* The wall clock was set back: nothing waits longer than its schedule's longest step. */
+void qm_cap_all(struct qm *qm);
 
 /* hold.c */
 struct qm_hold {
@@ -167,6 +175,8 @@ void qm_dsn_retry_all(struct qm *qm);
 typedef void qm_rcpts_fn(struct qm *qm, struct sched_item *i, const uint32_t *ordinals, uint32_t n, void *arg, size_t arg_len);
 void qm_with_rcpts(struct qm *qm, struct sched_item *i, qm_rcpts_fn *fn, const void *arg, size_t arg_len);
 uint32_t qm_rcpts_of(const struct store_message *m, const struct envelope *e, const struct sched_item *i, uint32_t *ordinals);
+/* The item that this recipient belongs to; NULL: none. */
+struct sched_item *qm_item_of(const struct store_message *m, const struct envelope *e, uint32_t ordinal);
 /* Unlinks the item from its message and deletes it. */
 void qm_item_drop(struct qm *qm, struct sched_item *i);
 
@@ -175,3 +185,5 @@ void qm_inspect(void *ctx, struct door_peer *p, uint32_t number, const struct in
 void qm_inspect_cancel(void *ctx, struct door_peer *p, uint32_t number);
 void qm_inspect_pause(void *ctx, struct door_peer *p, uint32_t number, bool paused);
 void qm_inspect_gone(struct qm *qm, struct qm_peer *peer);
+/* What an operator asked for while items of m were leased; they are back.  m may be gone after this. */
+void qm_act_waiting(struct qm *qm, struct store_message *m);

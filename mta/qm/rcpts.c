@@ -44,6 +44,20 @@ item_find(const struct store_message *m, const char *domain)
 	return NULL;
 }
 
+struct sched_item *
+qm_item_of(const struct store_message *m, const struct envelope *e, uint32_t ordinal)
+{
+	char domain[DOMAIN_MAX];
+
+	if (m->nrcpts == 1)
+		return m->user;
+	if (ordinal >= e->nrecipients)
+		return NULL;
+	if (!address_domain(e->recipients[ordinal].address, domain))
+		domain[0] = '\0';
+	return item_find(m, domain);
+}
+
 static void
 on_envelope(void *ctx, struct store_read *r, const struct fault *f)
 {

@@ -50,7 +50,7 @@ log_failed(const struct store_message *m, uint32_t ordinal, const struct sched_d
 /* One recipient's outcome as a change of its record. */
 static struct store_change
 change_for(const struct store_message *m, const struct sched_dest *d, const struct queue_settle *s,
-    struct status *expired, int64_t now)
+    struct status *expired, int64_t began, int64_t now)
 {
 	const struct store_rcpt *c = &m->rcpts[s->ordinal];
 	struct store_change ch = {
@@ -65,7 +65,7 @@ change_for(const struct store_message *m, const struct sched_dest *d, const stru
 		ch.state = RCPT_DONE;
 		return ch;
 	case OUTCOME_DEFERRED:
-		if (!retry_expired(retry_of(d), m->arrival_wall_ms, now)) {
+		if (!retry_expired(retry_of(d), m->arrival_wall_ms, began)) {
 			ch.state = RCPT_QUEUED;
 			ch.next_wall_ms = now + retry_wait_ms(retry_of(d), s->status->reason, ch.attempts, qm_jitter());
 			return ch;
@@ -102,7 +102,7 @@ item_rest(struct qm *qm, struct sched_item *i, struct rest rest)
 		return;
 	}
 	sched_shrink(i, rest.n);
-	if (rest.held)
+	if (rest.held || qm_domain_held(qm, i->domain))
 		sched_hold(qm->sched, i);
 	else if (rest.next_wall_ms > 0)
 		sched_later(qm->sched, i, rest.next_wall_ms);
@@ -162,28 +162,43 @@ dest_after(struct qm *qm, struct sched_dest *d, const struct queue_settle *s, si
 		qm_dest_recovered(qm, d, delivered);
 }
 
+/* True: m is gone. */
+static bool
+stale_delivered(struct qm *qm, struct store_message *m, const struct envelope *e, const struct queue_settle *s)
+{
+	const struct store_change c = { .ordinal = s->ordinal, .state = RCPT_DONE, .status = s->status };
+	struct sched_item *i;
+	char text[MSGID_TEXT_MAX];
+
+	if (s->ordinal >= m->nrcpts || m->rcpts[s->ordinal].state != RCPT_QUEUED)
+		return false;
+	/* Leased again: that attempt settles it.  No message may end before its items. */
+	i = qm_item_of(m, e, s->ordinal);
+	if (i == NULL || i->place == PLACE_LEASED)
+		return false;
+	log_event("stale_delivered", "id=%s ordinal=%u", msgid_text(&m->id, text), s->ordinal);
+	if (i->nrcpts > 1)
+		sched_shrink(i, i->nrcpts - 1);
+	else
+		qm_item_drop(qm, i);
+	return store_settle(qm->store, m, &c, 1);
+}
+
 /* A settle under a lease that is no more: only "delivered" still counts. */
 static void
 settle_stale(struct qm *qm, const struct msgid *id, const struct queue_settle *s, size_t n)
 {
 	struct store_message *m = store_find(qm->store, id);
-	char text[MSGID_TEXT_MAX];
+	struct store_read r;
+	struct fault f;
 
-	for (size_t k = 0; m != NULL && k < n; k++) {
-		struct store_change c = { .ordinal = s[k].ordinal, .state = RCPT_DONE, .status = s[k].status };
-
-		if (s[k].outcome != OUTCOME_DELIVERED || s[k].ordinal >= m->nrcpts || !m->durable ||
-		    m->rcpts[s[k].ordinal].state != RCPT_QUEUED)
-			continue;
-		log_event("stale_delivered", "id=%s ordinal=%u", msgid_text(id, text), s[k].ordinal);
-		/* The item of a message with one recipient can go now; others find out at their next lease. */
-		if (m->nrcpts == 1 && m->user != NULL && ((struct sched_item *)m->user)->place != PLACE_LEASED)
-			qm_item_drop(qm, m->user);
-		else if (m->nopen == 1)
-			continue;	/* leased again: that attempt settles it */
-		if (store_settle(qm->store, m, &c, 1))
-			return;
-	}
+	/* Not in memory: then it is delivered twice, which a crash permits. */
+	if (m == NULL || store_read_now(qm->store, m, 0, &r, &f) != 1)
+		return;
+	for (size_t k = 0; k < n; k++)
+		if (s[k].outcome == OUTCOME_DELIVERED && stale_delivered(qm, m, &r.envelope, &s[k]))
+			break;
+	store_read_free(&r);
 }
 
 /*
@@ -214,15 +229,16 @@ settles_of_lease(const struct qm_lease *l, const struct queue_settle *given, siz
 
 /* An item that came back to a deferred destination has had its attempt: it may have expired. */
 static void
-aged_after(struct qm *qm, struct store_message *m, struct sched_dest *d, int64_t now)
+aged_after(struct qm *qm, struct store_message *m, struct sched_dest *d, int64_t began)
 {
+	struct sched_item *next;
+
 	if (!d->deferred || d->last == NULL)
 		return;
-	for (struct sched_item *i = m->user; i != NULL; i = i->next) {
-		if (i->dest == d && i->place == PLACE_READY) {
-			qm_item_aged(qm, i, d->last, now);
-			return;
-		}
+	for (struct sched_item *i = m->user; i != NULL; i = next) {
+		next = i->next;		/* when i ends the message, it was the last */
+		if (i->dest == d && i->place == PLACE_READY)
+			qm_item_aged(qm, i, d->last, began);
 	}
 }
 
@@ -233,6 +249,8 @@ settle_apply(struct qm *qm, struct qm_lease *l, struct store_change *c)
 	struct store_message *m = l->m;
 	struct sched_dest *d = l->dest;
 	const uint32_t n = l->nrcpts, nitems = l->nitems;
+	const int64_t began = l->began_wall_ms;
+	const struct msgid id = l->id;
 	struct sched_item **items = xcalloc(nitems, sizeof *items);
 	uint32_t *counts = xcalloc(nitems, sizeof *counts);
 	uint32_t nc = 0;
@@ -249,7 +267,26 @@ settle_apply(struct qm *qm, struct qm_lease *l, struct store_change *c)
 			c[nc++] = c[k];
 	if (nc == 0 || !store_settle(qm->store, m, c, nc)) {
 		qm_dsn_consider(qm, m);
-		aged_after(qm, m, d, clock_wall_ms());
+		aged_after(qm, m, d, began);
+		if ((m = store_find(qm->store, &id)) != NULL)
+			qm_act_waiting(qm, m);
+	}
+}
+
+/* A message that waits by its own schedule is told of like one that waits with its destination. */
+static void
+delay_notice(struct qm *qm, const struct msgid *id, const struct sched_dest *d, const struct queue_settle *s,
+    uint32_t n, int64_t now)
+{
+	struct store_message *m = store_find(qm->store, id);
+
+	if (m == NULL || m->null_sender || !retry_notice_due(retry_of(d), m->arrival_wall_ms, now))
+		return;
+	for (uint32_t k = 0; k < n; k++) {
+		if (s[k].outcome == OUTCOME_DEFERRED && m->rcpts[s[k].ordinal].state == RCPT_QUEUED) {
+			qm_dsn_delay(qm, m, s[k].status);
+			return;
+		}
 	}
 }
 
@@ -260,9 +297,11 @@ qm_settle(void *ctx, struct door_peer *door, uint64_t number, const struct msgid
 	struct qm *qm = ctx;
 	struct qm_lease *l = qm_lease_find(qm, number);
 	const int64_t now = clock_wall_ms();
+	const struct sched_dest *d;
 	struct queue_settle *s;
 	struct store_change *c;
-	struct status expired;
+	uint32_t n;
+	struct status *expired;		/* one each: the changes point at them */
 
 	(void)door;
 	if (l == NULL || l->ordinals == NULL || memcmp(&l->id, id, sizeof *id) != 0) {
@@ -271,15 +310,20 @@ qm_settle(void *ctx, struct door_peer *door, uint64_t number, const struct msgid
 	}
 	s = settles_of_lease(l, given, ngiven);
 	c = xcalloc(l->nrcpts + 1, sizeof *c);
+	expired = xcalloc(l->nrcpts + 1, sizeof *expired);
 	for (uint32_t k = 0; k < l->nrcpts; k++)
-		c[k] = change_for(l->m, l->dest, &s[k], &expired, now);
+		c[k] = change_for(l->m, l->dest, &s[k], &expired[k], l->began_wall_ms, now);
 	if (trace_len > 0 && s[0].outcome == OUTCOME_FAILED && s[0].status->stage <= STAGE_connect)
 		qm_dest_note(qm, l->dest, s[0].status, trace, trace_len);
 	dest_after(qm, l->dest, s, l->nrcpts);
+	d = l->dest;
+	n = l->nrcpts;
 	settle_apply(qm, l, c);
+	delay_notice(qm, id, d, s, n, now);
 	qm_tick_soon(qm);
 	free(s);
 	free(c);
+	free(expired);
 }
 
 /* ---- an item as a whole: expired, removed, held ---- */
@@ -346,7 +390,7 @@ hold_rcpts(struct qm *qm, struct sched_item *i, const uint32_t *ordinals, uint32
 		};
 	}
 	i->marked = held;
-	if (held)
+	if (held || qm_domain_held(qm, i->domain))
 		sched_hold(qm->sched, i);
 	else
 		sched_ready(qm->sched, i);

@@ -204,6 +204,9 @@ run_rcpt(struct rx_session *s, const struct smtp_command *c)
 			refused(s, address, admission);
 		rx_say(s, admission != ADMIT_OK ? admit_reply(admission) :
 		    "452 4.5.3 too many recipients");
+		/* A client of ours may well have a list with many stale domains in it. */
+		if (admission == ADMIT_NO_ROUTE)
+			s->errors--;
 		free(address);
 		return s->state;
 	}

@@ -16,9 +16,16 @@
 
 struct tx_pool_group {
 	char		*name;
-	unsigned	 used;
-	struct list	 waiting;	/* for a slot of this connector */
+	unsigned	 max, used, unproven;
+	struct list	 living, others;	/* waiting for a slot of this connector */
 };
+
+/* What those without a success may hold of n. */
+static unsigned
+half(unsigned n)
+{
+	return n > 1 ? n / 2 : 1;
+}
 
 static const void *
 group_key(const void *value, size_t *n_r)
@@ -61,7 +68,8 @@ group_of(struct tx_pool *p, const char *name)
 		return g;
 	g = xcalloc(1, sizeof *g);
 	g->name = xstrdup(name);
-	list_init(&g->waiting);
+	list_init(&g->living);
+	list_init(&g->others);
 	hash_put(p->groups, g);
 	return g;
 }
@@ -93,12 +101,14 @@ tx_pool_take(struct tx_pool *p, const struct conf_connector *k, bool living,
 {
 	struct tx_pool_group *g = group_of(p, k->name);
 
-	if (g->used >= k->connections) {
-		wait_in(&g->waiting, w);
-		evict(p, g);
+	g->max = k->connections;
+	if (g->used >= g->max || (!living && g->unproven >= half(g->max))) {
+		wait_in(living ? &g->living : &g->others, w);
+		if (g->used >= g->max)
+			evict(p, g);
 		return false;
 	}
-	if (p->used >= p->max || (!living && p->unproven >= p->max / 2)) {
+	if (p->used >= p->max || (!living && p->unproven >= half(p->max))) {
 		wait_in(living ? &p->living : &p->others, w);
 		if (p->used >= p->max)
 			evict(p, NULL);
@@ -106,6 +116,7 @@ tx_pool_take(struct tx_pool *p, const struct conf_connector *k, bool living,
 	}
 	list_del(&w->link);
 	g->used++;
+	g->unproven += !living;
 	p->used++;
 	p->unproven += !living;
 	*slot = (struct tx_slot){ .group = g, .living = living };
@@ -124,6 +135,18 @@ wake(struct tx_pool *p, struct list *list, unsigned n)
 	}
 }
 
+/* In the connector, then in all: at most n of those who wait for the whole pool. */
+static void
+wake_some(struct tx_pool *p, struct tx_pool_group *g, unsigned n)
+{
+	wake(p, &g->living, 1);
+	if (g->unproven < half(g->max))
+		wake(p, &g->others, 1);
+	wake(p, &p->living, n);
+	if (p->unproven < half(p->max))
+		wake(p, &p->others, n);
+}
+
 void
 tx_pool_give(struct tx_pool *p, struct tx_slot *slot)
 {
@@ -133,21 +156,16 @@ tx_pool_give(struct tx_pool *p, struct tx_slot *slot)
 		return;
 	slot->group = NULL;
 	g->used--;
+	g->unproven -= !slot->living;
 	p->used--;
 	p->unproven -= !slot->living;
-	wake(p, &g->waiting, 1);
-	wake(p, &p->living, WAKE_MAX);
-	if (p->unproven < p->max / 2)
-		wake(p, &p->others, WAKE_MAX);
+	wake_some(p, g, WAKE_MAX);
 }
 
 void
 tx_pool_pass(struct tx_pool *p, const char *connector)
 {
-	wake(p, &group_of(p, connector)->waiting, 1);
-	wake(p, &p->living, 1);
-	if (p->unproven < p->max / 2)
-		wake(p, &p->others, 1);
+	wake_some(p, group_of(p, connector), 1);
 }
 
 void
@@ -156,6 +174,8 @@ tx_pool_proved(struct tx_pool *p, struct tx_slot *slot)
 	if (slot->group == NULL || slot->living)
 		return;
 	slot->living = true;
+	slot->group->unproven--;
 	p->unproven--;
+	wake(p, &slot->group->others, 1);
 	wake(p, &p->others, 1);
 }

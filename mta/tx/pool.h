@@ -1,7 +1,7 @@
 /*
  * pool.h - how many connections there may be: in all, per connector, and for
- * destinations without a recent success (at most half, so that those that
- * swallow connections cannot starve the living).  And the idle sessions, the
+ * destinations without a recent success (at most half of either, so that those
+ * that swallow connections cannot starve the living).  And the idle sessions, the
  * oldest of which makes room when somebody else needs a connection.
  *
  * A slot is held from the start of an attempt to the end of its session.

@@ -142,6 +142,29 @@ def test_reload_and_check(world, matrix):
 
 
 @once
+def test_hostile_text(world, matrix):
+    """What peers and senders write obeys nobody's terminal and breaks no JSON."""
+    f = Field(world, matrix, retry='schedule = "10m"; dns = "10m";')
+    f.sink.tell('at rcpt reply "450 4.2.0 \x1b[31mred\x07 \x9b2J <b>"')
+    rcpts = ('"a\\"b c$(id)"', "'`rm`'", "%s%n%x", "--all", "-x", '"<b>"', "{}", "a" * 200)
+    for rcpt in rcpts:
+        f.send(rcpt + "@far.test", b"Subject: \x1b[2J\r\n\r\n\x1b]0;x\x07\r\n", sender=rcpt + "@here.test")
+    wait_until(lambda: (f.relayd.queue().get("far.test") or {}).get("reason") == "smtp_4xx", 10, "deferred")
+    listed = f.relayd.json("list")
+    equal(len(listed), len(rcpts), "messages listed")
+    for args in (["status"], ["queue"], ["list"], ["explain", "far.test"], ["probe", "far.test"]) + tuple(
+            ["show", m["id"]] for m in listed):
+        for said in (f.relayd.ctl(*args).stdout, f.relayd.ctl("--json", *args).stdout):
+            check(not [c for c in said if ord(c) < 32 and c not in "\n\t" or 127 <= ord(c) < 160],
+                  "control characters in %s: %r" % (args, said))
+    for rcpt in rcpts:
+        equal(len(f.relayd.json("list", "--", rcpt + "@far.test")), 1, "found by recipient %s" % rcpt)
+        equal(len(f.relayd.json("list", "--sender", rcpt + "@here.test")), 1, "found by sender %s" % rcpt)
+    has(exit_of(f, 0, "explain", "far.test"), "What would help  no other resolution", "explain")
+    exit_of(f, 2, "remove", "-all")
+
+
+@once
 def test_usage(world, matrix):
     f = Field(world, matrix)
     exit_of(f, 2, "quue")

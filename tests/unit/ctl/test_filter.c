@@ -61,6 +61,8 @@ static const struct { const char *args[ARGS_MAX]; bool all; const char *want, *w
 	{ { "--all" }, false, "all ", NULL },
 	{ { NULL }, true, "all ", NULL },
 	{ { "--", "far.test" }, false, "domain=far.test ", NULL },
+	{ { "--", "-x@far.test" }, false, "recipient=-x@far.test ", NULL },
+	{ { "-all" }, false, NULL, "no option -all" },
 	{ { NULL }, false, NULL, "which messages?" },
 	{ { "--all", "far.test" }, false, NULL, "--all stands alone" },
 	{ { "far.test", "near.test" }, false, NULL, "only one domain" },

@@ -74,6 +74,33 @@ START_TEST(tables_fit)
 }
 END_TEST
 
+/* Only the end of an id tells one message from another. */
+static const struct { unsigned width; const char *want; } ids[] = {
+	{ 0, "         Id  N\n01M855FYYAP  1\n\xc3\xa9""123456789b  1\n" },
+	{ 14, "         Id  N\n01M855FYYAP  1\n\xc3\xa9""123456789b  1\n" },
+	{ 10, "     Id  N\n..FYYAP  1\n..6789b  1\n" },
+	{ 3, "     Id  N\n..FYYAP  1\n..6789b  1\n" },
+};
+
+START_TEST(ids_keep_their_end)
+{
+	static const struct table_column id[] = { { "Id", true, 7 }, { "N", false, 0 } };
+	static const char *const rows[] = { "01M855FYYAP", "\xc3\xa9""123456789b" };
+	struct buf b = { 0 };
+	struct table t;
+
+	table_begin(&t, id, 2, ids[_i].width, false, &b);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		table_cell(&t, rows[i]);
+		table_cell(&t, "1");
+		table_row(&t);
+	}
+	table_end(&t);
+	ck_assert_str_eq(buf_cstr(&b), ids[_i].want);
+	buf_free(&b);
+}
+END_TEST
+
 START_TEST(no_rows_no_title)
 {
 	struct buf b = { 0 };
@@ -146,6 +173,7 @@ suite(void)
 	TCase *tc = tcase_create("render");
 
 	tcase_add_loop_test(tc, tables_fit, 0, COUNT_OF(tables));
+	tcase_add_loop_test(tc, ids_keep_their_end, 0, COUNT_OF(ids));
 	tcase_add_test(tc, no_rows_no_title);
 	tcase_add_test(tc, long_tables_stream);
 	tcase_add_loop_test(tc, sizes_are_short, 0, COUNT_OF(sizes));

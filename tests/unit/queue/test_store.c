@@ -6,6 +6,13 @@
  */
 #include "queue/store.h"
 
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
 #include "tests/unit/check_main.h"
 #include "tests/unit/queue/spool_fixture.h"
 
@@ -415,6 +422,36 @@ START_TEST(a_second_one_is_locked_out)
 }
 END_TEST
 
+/* Has the lock as a process does that is dying in the middle of a sync. */
+static void *
+dying_holder(void *arg)
+{
+	const struct timespec last_breath = { .tv_nsec = 100 * 1000 * 1000 };
+
+	(void)nanosleep(&last_breath, NULL);
+	(void)close(*(int *)arg);
+	return NULL;
+}
+
+START_TEST(the_lock_of_a_dying_one_is_waited_for)
+{
+	struct fault f = { 0 };
+	char path[300];
+	pthread_t thread;
+	int code = 0, fd;
+
+	spool_close(&sp);
+	snprintf(path, sizeof path, "%s/lock", sp.conf.path);
+	fd = open(path, O_RDWR);
+	ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, dying_holder, &fd), 0);
+	ck_assert_msg(store_lock(&sp.store, &sp.conf, &code, &f), "%s", f.text);
+	pthread_join(thread, NULL);
+	store_close(&sp.store);
+	spool_open(&sp);
+}
+END_TEST
+
 START_TEST(foreign_spools_are_refused)
 {
 	struct store *other = NULL;
@@ -491,6 +528,7 @@ store_suite(void)
 	tcase_add_test(tc, room_has_hysteresis);
 	tcase_add_test(tc, bounds_on_bytes_and_free_space);
 	tcase_add_test(tc, a_second_one_is_locked_out);
+	tcase_add_test(tc, the_lock_of_a_dying_one_is_waited_for);
 	tcase_add_test(tc, foreign_spools_are_refused);
 	tcase_add_test(tc, lookups);
 	suite_add_tcase(s, tc);

@@ -364,6 +364,19 @@ START_TEST(client_waits_for_the_queue)
 }
 END_TEST
 
+/* A list with stale domains in it is no attack: the good recipient is still taken. */
+START_TEST(many_unroutable_recipients)
+{
+	int fd = h_client(true);
+
+	h_talk(fd, EHLO MAIL);
+	for (unsigned i = 0; i < 60; i++)
+		ck_assert_str_eq(h_talk(fd, "RCPT TO:<c@stale.example>\r\n"), "550 5.7.1");
+	ck_assert_str_eq(h_talk(fd, RCPT), "250 2.1.5");
+	close(fd);
+}
+END_TEST
+
 /* "nc -N": all at once, then the write side is closed. */
 START_TEST(half_closed_client_is_answered)
 {
@@ -720,6 +733,7 @@ session_suite(void)
 	tcase_add_test(tc, too_many_hops);
 	tcase_add_loop_test(tc, answers_of_the_queue, 0, COUNT_OF(answers));
 	tcase_add_test(tc, client_waits_for_the_queue);
+	tcase_add_test(tc, many_unroutable_recipients);
 	tcase_add_test(tc, half_closed_client_is_answered);
 	tcase_add_loop_test(tc, client_leaves, 0, COUNT_OF(leave_at));
 	tcase_add_test(tc, freed_while_the_queue_works);

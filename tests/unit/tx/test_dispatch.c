@@ -212,14 +212,20 @@ START_TEST(connector_limit_is_shared_by_destinations)
 }
 END_TEST
 
-/* All slots for the unproven are held by a host that swallows connections: the living go on. */
+/*
+ * All slots for the unproven, of the process or of the connector, are held by a
+ * host that swallows connections: the living go on.
+ */
 START_TEST(swallowed_connections_do_not_starve_the_living)
 {
 	static const struct peer_script mute = { .greeting = "~" };
 	struct peer *hole;
 
 	open_good();
-	bed.tx->pool.max = 8;
+	if (_i == 0)
+		bed.tx->pool.max = 8;
+	else
+		bed.connectors[0].connections = 8;
 	hole = peer_new(bed.loop, "127.0.0.2", &mute, 1);
 	fake_resolver_add("mx.far.test", 1, peer->port, false);
 	lease_many(1, 1);
@@ -406,7 +412,7 @@ dispatch_suite(void)
 	tcase_add_loop_test(tc, dns_says_no, 0, COUNT_OF(dns_rows));
 	tcase_add_test(tc, concurrency_is_used_and_bounded);
 	tcase_add_test(tc, connector_limit_is_shared_by_destinations);
-	tcase_add_test(tc, swallowed_connections_do_not_starve_the_living);
+	tcase_add_loop_test(tc, swallowed_connections_do_not_starve_the_living, 0, 2);
 	tcase_add_test(tc, unknown_connector_gives_back);
 	tcase_add_test(tc, lease_waits_for_its_configuration);
 	tcase_add_test(tc, reload_cures_a_hanging_lookup);

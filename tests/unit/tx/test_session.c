@@ -312,6 +312,21 @@ START_TEST(messages_per_connection_are_bounded)
 END_TEST
 
 /* The second transaction finds the connection closed: no blame, another one is opened. */
+/* An idle time of nothing is not an endless one. */
+START_TEST(no_idle_time_parts_at_once)
+{
+	static const struct peer_script script = { 0 };
+
+	open_with(&script, 1);
+	bed.connectors[0].idle_ms = 0;
+	fake_queue_lease(&(struct fake_lease){ .dest = 1 });
+	bed_settle_all(&bed);
+	bed_run(&bed, bed_quiet, &bed);
+	ck_assert_uint_eq(peer_heard(peer, "QUIT"), 1);
+	bed_close(&bed, &peer);
+}
+END_TEST
+
 START_TEST(stale_connection_is_no_loss)
 {
 	static const struct peer_script script = { .mail = "!",
@@ -509,6 +524,7 @@ session_suite(void)
 	tcase_add_test(tc, all_refused_but_354_gets_a_lone_dot);
 	tcase_add_test(tc, many_messages_on_one_connection);
 	tcase_add_test(tc, messages_per_connection_are_bounded);
+	tcase_add_test(tc, no_idle_time_parts_at_once);
 	tcase_add_test(tc, stale_connection_is_no_loss);
 	tcase_add_test(tc, body_is_dot_stuffed);
 	tcase_add_test(tc, body_comes_from_a_file);
