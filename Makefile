@@ -49,6 +49,7 @@ PART_SRC := $(sort $(wildcard tests/lab/*.c tests/bench/*.c))
 LAB_SRC	:= $(filter tests/lab/%,$(PART_SRC))
 BENCH_SRC := $(filter tests/bench/%,$(PART_SRC))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+CRASH_SRC := $(sort $(wildcard tests/crash/*.c)) tests/fake/clock.c
 
 obj	= $(patsubst %.c,$(O)/obj/%.o,$(1))
 prog	= $(patsubst %.c,$(O)/%,$(1))
@@ -58,16 +59,17 @@ PROGS	= $(O)/relayd $(if $(wildcard mta/relayctl.c),$(O)/relayctl)
 UNITS	= $(call prog,$(UNIT_SRC))
 LABS	= $(call prog,$(LAB_SRC))
 BENCHES	= $(call prog,$(BENCH_SRC))
+SIMULATOR = $(O)/tests/crash/crash
 
 .PHONY: all build tests deps check check-run lab lab-run lab-shell bench \
-	bench-run fuzz install format arrows docs-check clean help
+	bench-run crash fuzz install format arrows docs-check clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: build
 build: $(PROGS)
-tests: $(UNITS) $(LABS) $(BENCHES)
+tests: $(UNITS) $(LABS) $(BENCHES) $(SIMULATOR)
 
 # ---- what is built ----
 
@@ -104,6 +106,10 @@ $(UNITS): $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(call obj,$(FAKE_SRC)) $(L
 $(LABS) $(BENCHES): $(O)/tests/%: $(O)/obj/tests/%.o $(call obj,$(PART_LIB_SRC)) $(LIB)
 	$(call link,$< $(call obj,$(PART_LIB_SRC)))
 
+# Its objects stand in place of those of the library that they replace.
+$(SIMULATOR): $(call obj,$(CRASH_SRC)) $(LIB)
+	$(call link,$(call obj,$(CRASH_SRC)))
+
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
 
 # ---- what is run ----
@@ -128,6 +134,7 @@ bench: deps
 
 check-run: build tests
 	@sh tests/tools/run_unit.sh $(UNITS)
+	@$(SIMULATOR) $(CRASH_SHORT)
 	@if [ -x tests/e2e/run.py ]; then tests/e2e/run.py --build $(O); fi
 	@$(MAKE) --no-print-directory arrows docs-check
 
@@ -143,6 +150,12 @@ lab-run: build $(LABS)
 # BENCH="--size 65536 --connections 5,100" and the like: tests/bench/README.md
 bench-run: build $(LABS) $(BENCHES)
 	@tests/bench/bench.py --build $(O) $(BENCH)
+
+# CRASH="--count 100000 --seed 7", or --image K of a seed again: tests/crash/README.md
+CRASH	= --count 100000
+CRASH_SHORT = --count 4000
+crash: $(SIMULATOR)
+	@$(SIMULATOR) $(CRASH)
 
 # Each fuzz target for a minute, from its seeds (tests/fuzz/seeds/NAME).
 FUZZ_S	= 60
@@ -195,5 +208,5 @@ clean:
 	rm -rf $(TOP)
 
 help:
-	@echo "all build tests deps check lab lab-shell bench fuzz install format"
+	@echo "all build tests deps check lab lab-shell bench crash fuzz install format"
 	@echo "arrows docs-check clean      SAN=1  WERROR=1  CC=clang"

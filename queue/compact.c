@@ -173,7 +173,7 @@ copy_build(struct store *s, struct buf *b, const struct live *l, struct compact_
 }
 
 static void
-message_forward(struct store *s, struct compact_item *item)
+message_forward(struct store *s, struct compact_item *item, bool placed)
 {
 	struct live *l = index_find(&s->ix, &item->copy->id);
 	struct buf b = { 0 };
@@ -182,7 +182,7 @@ message_forward(struct store *s, struct compact_item *item)
 
 	if (l == NULL)
 		return;
-	if (good && !unchanged(l, item->copy)) {
+	if (good && (!placed || !unchanged(l, item->copy))) {
 		l->copying = false;
 		return;
 	}
@@ -231,12 +231,19 @@ compact_done(struct job *job, bool cancelled)
 	struct compact_job *j = (struct compact_job *)job;
 	struct store *s = j->store;
 
+	bool placed = false;
+
+	/* A settle still without a place would be hidden by a copy that lacks its status. */
+	if (!cancelled) {
+		commit_write_own(s);
+		placed = list_empty(&s->commit.own);
+	}
 	for (size_t i = 0; i < j->n; i++) {
 		struct compact_item *item = &j->items[i];
 		const uint32_t nrcpts = item->copy == NULL ? 0 : item->copy->nrcpts;
 
 		if (!cancelled && item->copy != NULL)
-			message_forward(s, item);
+			message_forward(s, item, placed);
 		else if (!cancelled)
 			note_forward(s, item);
 		for (uint32_t o = 0; item->history != NULL && o < nrcpts; o++)
@@ -253,7 +260,7 @@ compact_done(struct job *job, bool cancelled)
 	}
 	s->compact.reading = false;
 	(void)segview_free(&j->view);
-	s->pool.release_wanted = true;
+	s->pool.release_wanted |= placed;	/* else after the next sync */
 	commit_kick(s);
 	free(j);
 }
