@@ -20,12 +20,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "mta/base/clock.h"
 #include "queue/file.h"
 
 enum { EXIT_NOT_WRITABLE = 73, EXIT_LOCKED = 75, EXIT_REFUSED = 78 };
 
-#define LOCK_WAIT_MS 2000
+#define LOCK_TRIES 100		/* of 20 ms */
 
 #define FORMAT_FILE "format"
 #define FORMAT_FORM "relayd spool %u\nuuid %32s\n"
@@ -88,14 +87,12 @@ check_kind(int fd, const struct conf_spool *conf, struct fault *f)
 static bool
 lock_wait(int fd)
 {
-	const int64_t until = clock_mono_ms() + LOCK_WAIT_MS;
 	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
 
-	while (flock(fd, LOCK_EX | LOCK_NB) == -1) {
-		if (errno != EWOULDBLOCK || clock_mono_ms() >= until)
+	for (unsigned left = LOCK_TRIES; flock(fd, LOCK_EX | LOCK_NB) == -1; left--) {
+		if (errno != EWOULDBLOCK || left == 0)
 			return false;
 		(void)nanosleep(&pause, NULL);
-		errno = EWOULDBLOCK;
 	}
 	return true;
 }
