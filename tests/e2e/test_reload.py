@@ -121,7 +121,7 @@ def test_stop_finishes_what_is_under_way(world, matrix):
     f = Field(world, matrix)
     f.sink.tell("at dot delay 700")
     f.send("a@far.test", BODY)
-    wait_until(lambda: f.sink.count()["most"] >= 1, 10, "a session at the sink")
+    wait_until(lambda: f.sink.count()["held_back"] >= 1, 10, "the sink has the dot and waits with its answer")
     f.relayd.stop()
     equal(f.sink.messages(), 1, "messages after the stop")
     f.relayd.start()

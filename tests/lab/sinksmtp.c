@@ -81,6 +81,7 @@ static const char *hostname = "sink.test";
 static bool no_pipelining, no_ehlo_size, no_8bit;
 static size_t size_offered = 104857600;
 static unsigned long connections, open_sessions, most_sessions;
+static unsigned long held_back;		/* replies that a script delayed */
 static volatile sig_atomic_t stop;
 
 /* ---- replies ---- */
@@ -135,6 +136,7 @@ stage(struct session *s, enum sink_stage at, const char *rcpt,
 	case SINK_DELAY:
 		say(s, usual);
 		s->late_ms = endpoint_now_ms() + r->delay_ms;
+		held_back++;
 		return true;
 	case SINK_REPLY:
 		say(s, r->reply);
@@ -513,13 +515,13 @@ control_line(int fd, const char *line)
 
 		tally_text(&tally, why, sizeof(why));
 		n = strlen(why);
-		snprintf(why + n, sizeof(why) - n, " connections=%lu most=%lu",
-		    connections, most_sessions);
+		snprintf(why + n, sizeof(why) - n, " connections=%lu most=%lu held_back=%lu",
+		    connections, most_sessions, held_back);
 		if (log_file)
 			fflush(log_file);
 	} else if (strcmp(line, "reset") == 0) {
 		tally_reset(&tally);
-		connections = most_sessions = 0;
+		connections = most_sessions = held_back = 0;
 	} else if (strncmp(line, "missing ", 8) == 0) {
 		tally_missing(&tally, strtoul(line + 8, NULL, 10), why,
 		    sizeof(why));
