@@ -56,6 +56,7 @@ struct sched_item {
 	uint8_t			 fresh;		/* woken by retry: bypass cached DNS failures */
 	uint8_t			 marked;	/* held by its own mark (RCPT_HELD), not by a rule */
 	uint8_t			 asked;		/* what waits for the lease to end; the caller's */
+	uint8_t			 reading;	/* decisions that wait for the envelope; the caller's */
 };
 
 /* Leases out at once to one destination. */

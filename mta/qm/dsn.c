@@ -52,11 +52,12 @@ dsn_over(struct qm *qm, struct qm_dsn *d)
 	free(d);
 }
 
+/* More of its recipients may fail in a moment: one DSN is to tell of them all. */
 static bool
-any_leased(const struct store_message *m)
+any_pending(const struct store_message *m)
 {
 	for (const struct sched_item *i = m->user; i != NULL; i = i->next)
-		if (i->place == PLACE_LEASED)
+		if (i->place == PLACE_LEASED || i->reading > 0)
 			return true;
 	return false;
 }
@@ -84,8 +85,8 @@ qm_dsn_consider(struct qm *qm, struct store_message *m)
 		d->again = true;
 		return;
 	}
-	if (any_leased(m) && clock_mono_ms() - d->since_mono_ms < GATHER_MS)
-		return;			/* the settle of that lease comes back here */
+	if (any_pending(m) && clock_mono_ms() - d->since_mono_ms < GATHER_MS)
+		return;			/* what it waits for comes back here */
 	dsn_start(qm, d, STORE_READ_BODY);
 }
 

@@ -66,6 +66,8 @@ on_envelope(void *ctx, struct store_read *r, const struct fault *f)
 	struct sched_item *i = m != NULL ? item_find(m, w->domain) : NULL;
 	uint32_t *ordinals, n;
 
+	if (i != NULL && i->reading > 0)
+		i->reading--;
 	if (r == NULL) {
 		log_warn("damaged", "text=\"%s\"", f->text);
 	} else if (i != NULL && i->place != PLACE_LEASED) {
@@ -74,6 +76,10 @@ on_envelope(void *ctx, struct store_read *r, const struct fault *f)
 		w->fn(w->qm, i, ordinals, n, w->arg, w->arg_len);
 		free(ordinals);
 	}
+	/* A DSN may have waited for this answer, the last of several. */
+	m = store_find(w->qm->store, &w->id);
+	if (m != NULL)
+		qm_dsn_consider(w->qm, m);
 	store_read_free(r);
 	free(w);
 }
@@ -95,6 +101,8 @@ qm_with_rcpts(struct qm *qm, struct sched_item *i, qm_rcpts_fn *fn, const void *
 		free(w);
 		return;
 	}
+	if (i->reading < UINT8_MAX)
+		i->reading++;
 	w->id = i->m->id;
 	strcpy(w->domain, i->domain->name);	/* DOMAIN_MAX both */
 	store_read(qm->store, i->m, 0, on_envelope, w);
